@@ -1,0 +1,30 @@
+"""What every test may use: where development data lies, and how Hypothesis runs.
+
+Tests on data that is not part of the project ask `shared_dir()` and skip with a reason where it is absent.
+In CI the examples are the same at every run; elsewhere Hypothesis explores.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True, database=None, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def shared_dir() -> Path:
+    """The folder with market data and published vectors for development (SEAWALL_SHARED, or beside the repository).
+
+    Skips the calling test, with the reason, where there is none.
+    """
+    folder = Path(os.environ.get("SEAWALL_SHARED", ROOT.parent / "shared"))
+    if not (folder / "vectors").is_dir() and not (folder / "data").is_dir():
+        pytest.skip(f"no development data at {folder} (set SEAWALL_SHARED to its folder)")
+    return folder

@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, settings
 ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True, database=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def shared_dir() -> Path:
-    """The folder with market data and published vectors for development (SEAWALL_SHARED, or beside the repository).
+    """The folder with market data and published vectors for development.
 
-    Skips the calling test, with the reason, where there is none.
+    SEAWALL_SHARED, or `shared` beside the repository; skips the calling test where there is none.
     """
     folder = Path(os.environ.get("SEAWALL_SHARED", ROOT.parent / "shared"))
     if not (folder / "vectors").is_dir() and not (folder / "data").is_dir():

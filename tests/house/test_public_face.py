@@ -6,6 +6,8 @@ import subprocess
 import sys
 import types
 
+import pytest
+
 import seawall
 
 
@@ -27,12 +29,8 @@ def test_all_is_sorted_and_without_duplicates():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    try:
-        seawall.no_such_name
-    except AttributeError as error:
-        assert "no_such_name" in str(error)
-    else:
-        raise AssertionError("an unknown attribute did not fail")
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = seawall.no_such_name
 
 
 def test_the_command_and_the_bare_import_load_nothing_heavy():

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 import polars as pl
 
-from seawall.core.errors import InputError
+from seawall.core.errors import BadNumber, InputError, MissingKey, StaleEvent
 from seawall.core.times import format_ns
 from seawall.core.units import format_nano
 from seawall.feeds import tables
@@ -79,13 +79,14 @@ def snapshots(frame: pl.DataFrame, place: str) -> Iterator[tuple[int, dict]]:
 
 
 def _normalised(frame: pl.DataFrame, place: str) -> pl.DataFrame:
-    """Columns at_ns, row, option, underlying, expiry_ns, strike (text), right, iv, index_nano, forward_nano."""
+    """Columns at_ns, row, option, underlying, expiry_ns, strike (text), right, iv, index_nano,
+    forward_nano."""
     columns = frame.columns
 
     def pick(names: tuple[str, ...], what: str) -> str:
         found = next((name for name in names if name in columns), None)
         if found is None:
-            raise InputError(place, f"columns {', '.join(columns)}", f"{what} ({' or '.join(names)})")
+            raise MissingKey(place, f"columns {', '.join(columns)}", f"{what} ({' or '.join(names)})")
         return found
 
     time = pick(tables.TIME, "a time column")
@@ -111,9 +112,8 @@ def _normalised(frame: pl.DataFrame, place: str) -> pl.DataFrame:
         )
         if len(bad):
             row = int(bad[0])
-            raise InputError(
-                f"{place} row {row + 1}", f"{column} = {table[column][row]}", "a number above zero"
-            )
+            found = f"{column} = {table[column][row]}"
+            raise BadNumber(f"{place} row {row + 1}", found, "a number above zero")
     table = table.with_columns(pl.col("symbol").str.split("-").list.first().alias("underlying"))
     own = pl.col("symbol") != pl.col("underlying")
     day = (
@@ -133,7 +133,7 @@ def _normalised(frame: pl.DataFrame, place: str) -> pl.DataFrame:
     if len(back):
         row = int(back[0])
         found = f"{table['option'][row]} at a time before its last quote"
-        raise InputError(f"{place} row {row + 1}", found, "quotes of an option in time order")
+        raise StaleEvent(f"{place} row {row + 1}", found, "quotes of an option in time order")
     return table.sort("at_ns", maintain_order=True)
 
 

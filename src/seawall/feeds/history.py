@@ -110,12 +110,13 @@ def download(
     progress: Callable[[str, int, int], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Fetches bars with since_ms <= open < until_ms of each symbol into the Parquet file `out`; returns its rows.
+    """Fetches bars with since_ms <= open < until_ms of each symbol into the Parquet file `out`; returns its
+    rows.
 
-    Columns venue, symbol (the underlying), ts (bar open, UTC), open, high, low, close, volume. A part file beside
-    `out` keeps what came so far, so calling again continues; an existing `out` of the same venue is extended.
-    progress(symbol, bars so far, bars expected); sleep is called between tries. Raises InputError for an exchange
-    that cannot be reached, an unknown symbol or timeframe, and an empty span.
+    Columns venue, symbol (the underlying), ts (bar open, UTC), open, high, low, close, volume. A part file
+    beside `out` keeps what came so far, so calling again continues; an existing `out` of the same venue is
+    extended. progress(symbol, bars so far, bars expected); sleep is called between tries. Raises InputError
+    for an exchange that cannot be reached, an unknown symbol or timeframe, and an empty span.
     """
     out = Path(out)
     if out.suffix.lower() != ".parquet":
@@ -188,7 +189,8 @@ def _append(done: pl.DataFrame, pages: list[list[Bar]], venue: str, name: str) -
 
 
 def _known_rows(out: Path, part: Path, venue: str, name: str, step: int) -> pl.DataFrame:
-    """What earlier runs left: the part file if there is one, else the rows of a finished file of the same step."""
+    """What earlier runs left: the part file if there is one, else the rows of a finished file of the same
+    step."""
     empty = pl.DataFrame(schema=_SCHEMA)
     for path in (part, out):
         if path.exists():

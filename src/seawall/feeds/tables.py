@@ -73,12 +73,14 @@ def read_table(path: str | Path) -> pl.DataFrame:
     if not path.exists():
         raise UnreadableFile(str(path), "no such file", "a price file (.parquet, .csv, .jsonl or .feather)")
     if suffix not in readers or path.is_dir():
-        raise UnreadableFile(str(path), f"a file ending in {suffix or 'nothing'!r}", "one of " + ", ".join(readers)
+        raise UnreadableFile(
+            str(path), f"a file ending in {suffix or 'nothing'!r}", "one of " + ", ".join(readers)
         )
     try:
         frame = readers[suffix](path)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise UnreadableFile(str(path), f"unreadable contents ({_one_line(error)})", f"a {suffix} table"
+        raise UnreadableFile(
+            str(path), f"unreadable contents ({_one_line(error)})", f"a {suffix} table"
         ) from error
     if frame.is_empty():
         raise UnreadableFile(str(path), "no rows", "at least one price")
@@ -97,7 +99,8 @@ def recognise(frame: pl.DataFrame, place: str) -> Columns:
 
     time = pick(TIME)
     if time is None:
-        raise MissingKey(place, f"columns {', '.join(frame.columns)}", "a time column named " + " or ".join(TIME[:3])
+        raise MissingKey(
+            place, f"columns {', '.join(frame.columns)}", "a time column named " + " or ".join(TIME[:3])
         )
     prices: tuple[str, ...]
     if all(name in by_name for name in OHLC):
@@ -105,7 +108,8 @@ def recognise(frame: pl.DataFrame, place: str) -> Columns:
     elif (single := pick(PRICE)) is not None:
         prices = (single,)
     else:
-        raise MissingKey(place, f"columns {', '.join(frame.columns)}", "a price column, or open, high, low and close"
+        raise MissingKey(
+            place, f"columns {', '.join(frame.columns)}", "a price column, or open, high, low and close"
         )
     columns = Columns(time, pick(SYMBOL), pick(VENUE), prices, pick(STEP))
     known = {time, columns.symbol, columns.venue, columns.step, *prices}
@@ -165,10 +169,11 @@ def to_ns(series: pl.Series, place: str, frame: pl.DataFrame | None = None) -> p
 
 
 def to_nano(series: pl.Series) -> pl.Series:
-    """Prices as int64 in 10⁻⁹. Float32 goes through its shortest decimal, which is what was published."""
+    """Prices as int64 in 10⁻⁹. Float32 goes through its shortest decimal, which is what was published;
+    NaN becomes null."""
     if series.dtype == pl.Float32:
         series = series.cast(pl.String)
-    return (series.cast(pl.Float64) * 1e9).round().cast(pl.Int64)
+    return (series.cast(pl.Float64) * 1e9).round().cast(pl.Int64, strict=False)
 
 
 def check_prices(frame: pl.DataFrame, columns: Columns, place: str) -> None:

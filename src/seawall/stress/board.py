@@ -1,9 +1,9 @@
 """A modelled board of instruments around given prices: spot, perpetuals, dated futures and options.
 
-Vols follow one smile per expiry in the raw SVI form of total variance, w(k) = a + b(ρ(k − m) + √((k − m)² + σ²))
-(J. Gatheral, A. Jacquier, "Arbitrage-free SVI volatility surfaces", Quantitative Finance 14, 2014), written in units of
-the expiry's own standard deviation so that one set of numbers fits every expiry and every level of vol.
-All of it is a model: no venue's quotes are in it.
+Vols follow one smile per expiry in the raw SVI form of total variance, w(k) = a + b(ρ(k − m) + √((k − m)² +
+σ²)) (J. Gatheral, A. Jacquier, "Arbitrage-free SVI volatility surfaces", Quantitative Finance 14, 2014),
+written in units of the expiry's own standard deviation so that one set of numbers fits every expiry and every
+level of vol. All of it is a model: no venue's quotes are in it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Smile(msgspec.Struct, frozen=True):
     stress_days: float = 3.0
 
     def atm(self, calm_vol: np.ndarray, years: np.ndarray, stress: np.ndarray) -> np.ndarray:
-        """At-the-money vol: stress in [0, 1] lifts short expiries most (×2.4 at one day, ×1.3 at eleven weeks)."""
+        """At-the-money vol: stress in [0, 1] lifts short expiries most (×2.4 at one day, ×1.3 at eleven
+        weeks)."""
         days = years * 365.0
         term = np.sqrt(self.stress_days / (np.maximum(days, 0.0) + self.stress_days))
         return calm_vol * (1.0 + self.stress_gain * stress * term)
@@ -93,9 +94,9 @@ def make_board(
 ) -> Board:
     """A board around `prices` (decimal strings by underlying) at a time.
 
-    until_ns: no contract expires before it (a replay's end). instruments: exactly that many, `option_share` of
-    them options, shared evenly; None gives a demonstration board: six expiries by seventeen strikes for the two
-    largest names, three by nine for the others.
+    until_ns: no contract expires before it (a replay's end). instruments: exactly that many, `option_share`
+    of them options, shared evenly; None gives a demonstration board: six expiries by seventeen strikes for
+    the two largest names, three by nine for the others.
     """
     smile = smile or Smile()
     names = tuple(prices)
@@ -155,14 +156,25 @@ def _sizes(u: int, names: int, instruments: int | None, share: float) -> tuple[i
 
 def _linear(name: str, index: float, as_of_ns: int, shift: int, count: int) -> list[dict]:
     lot = _lot(index, 30.0)
-    spot = {"symbol": name, "kind": "spot", "underlying": name, "lot": lot, "haircut": _HAIRCUT.get(name, "0.35")}
+    spot = {
+        "symbol": name,
+        "kind": "spot",
+        "underlying": name,
+        "lot": lot,
+        "haircut": _HAIRCUT.get(name, "0.35"),
+    }
     mark = _price(index * 1.0002, index)
-    rows = [spot, {"symbol": f"{name}-PERP", "kind": "perpetual", "underlying": name, "lot": lot, "mark": mark}]
+    rows = [
+        spot,
+        {"symbol": f"{name}-PERP", "kind": "perpetual", "underlying": name, "lot": lot, "mark": mark},
+    ]
     for n in range(count - 2):
         expiry = _expiry(as_of_ns, shift + (28, 77)[n] if count == 4 else shift + 28 + 14 * n)
         years = (expiry - as_of_ns) / YEAR_NS
         row = {"symbol": f"{name}-{_day(expiry)}", "kind": "future", "underlying": name, "lot": lot}
-        rows.append(row | {"expiry": format_ns(expiry), "mark": _price(index * np.exp(_CARRY * years), index)})
+        rows.append(
+            row | {"expiry": format_ns(expiry), "mark": _price(index * np.exp(_CARRY * years), index)}
+        )
     return rows
 
 
@@ -180,7 +192,9 @@ def _options(u, name, index, calm, as_of_ns, shift, days, counts, smile) -> list
         for n in range(count):
             strike, right = strikes[n // 2], ("call", "put")[n % 2]
             symbol = f"{name}-{_day(expiry)}-{strike}-{right[0].upper()}"
-            row = {"symbol": symbol} | fields | {"right": right, "strike": strike, "expiry": format_ns(expiry)}
+            row = (
+                {"symbol": symbol} | fields | {"right": right, "strike": strike, "expiry": format_ns(expiry)}
+            )
             row["forward"] = _price(forward, index)
             made.append((row, (symbol, u, float(strike), expiry)))
     return made

@@ -1,8 +1,8 @@
 """A modelled crash in the shape of 10 October 2025: seeded, synthetic, and labelled as such.
 
 Only public round figures are in it: Bitcoin from 121,500 to about 102,000 and part of the way back inside an
-hour, ether a fifth, large alternative coins a third to four fifths. The path between those figures is drawn from
-the seed: a slow slide, a capitulation of a few minutes, a rebound that keeps about half. The smaller a
+hour, ether a fifth, large alternative coins a third to four fifths. The path between those figures is drawn
+from the seed: a slow slide, a capitulation of a few minutes, a rebound that keeps about half. The smaller a
 coin, the more of its fall lies in the capitulation itself.
 """
 
@@ -39,7 +39,8 @@ _LOW_S = 36 * 60
 def modelled_crash(
     seed: int = 20251010, *, schedule: VolSchedule | None = None, step_s: float = 1.0
 ) -> tuple[Board, PriceHistory]:
-    """The modelled market before the crash and its prices: one tick per name every `step_s` seconds, and vols.
+    """The modelled market before the crash and its prices: one tick per name every `step_s` seconds, and
+    vols.
 
     The same seed gives the same path, bit for bit, on one build of NumPy.
     """
@@ -51,7 +52,8 @@ def modelled_crash(
 
 
 def modelled_path(seed: int, *, step_s: float = 1.0) -> Ticks:
-    """The prices alone; int64 nano on each name's own tick grid (six significant digits of its first price)."""
+    """The prices alone; int64 nano on each name's own tick grid (six significant digits of its first
+    price)."""
     rng = np.random.default_rng(seed)
     seconds = np.arange(0.0, DURATION_S + step_s / 2, step_s)
     depth = np.interp(seconds / 60.0, [m for m, _ in _SHAPE], [d for _, d in _SHAPE])
@@ -73,7 +75,8 @@ def modelled_path(seed: int, *, step_s: float = 1.0) -> Ticks:
 
 
 def _noise(rng: np.random.Generator, seconds: np.ndarray, depth: np.ndarray, step_s: float) -> np.ndarray:
-    """Log-price noise (T, names): mean-reverting, shared in part, louder while prices fall, silent at the low."""
+    """Log-price noise (T, names): mean-reverting, shared in part, louder while prices fall, silent at the
+    low."""
     speed = np.abs(np.gradient(depth, seconds))
     loud = 1.0 + 9.0 * np.clip(speed / 0.002, 0.0, 1.0)
     quiet = 1.0 - 0.97 * np.exp(-(((seconds - _LOW_S) / 45.0) ** 2))

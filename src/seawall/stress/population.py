@@ -1,9 +1,10 @@
 """A seeded population of margin accounts over any market, made as arrays.
 
-Each account has a style (directional, hedged, option buyer, spreads, short volatility, mixed) that says where its
-positions come from and how they pair up; its size is log-normal, and how much of its equity is in use follows a
-mixture in which most accounts have ample room and some lie near their initial margin. Requirements are only
-estimated here (notional × rate), so nothing depends on the engine that the population is meant to test.
+Each account has a style (directional, hedged, option buyer, spreads, short volatility, mixed) that says where
+its positions come from and how they pair up; its size is log-normal, and how much of its equity is in use
+follows a mixture in which most accounts have ample room and some lie near their initial margin. Requirements
+are only estimated here (notional × rate), so nothing depends on the engine that the population is meant to
+test.
 """
 
 from __future__ import annotations
@@ -14,18 +15,18 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from seawall.ledger.accounts import Accounts
 
 from seawall.core.errors import InputError
 from seawall.core.times import YEAR_NS
 from seawall.core.units import NANO, VALUE_NANO_MAX
-from seawall.ledger.accounts import Accounts
 
 __all__ = ["STYLES", "Mix", "Population", "populate"]
 
 STYLES = ("directional", "hedged", "option buyer", "spreads", "short volatility", "mixed", "isolated")
 _CHUNK = 1 << 16
-# Per style: where the first leg of a pair is drawn (0 linear, 1 option, 2 any), the chances of leaving it alone,
-# pairing it with the other right, with the next strike, with its hedge; and of being long.
+# Per style: where the first leg of a pair is drawn (0 linear, 1 option, 2 any), the chances of leaving it
+# alone, pairing it with the other right, with the next strike, with its hedge; and of being long.
 _SOURCE = np.array([0, 0, 1, 1, 1, 2, 0])
 _PAIRING = np.array(
     [
@@ -45,10 +46,11 @@ _SPOT, _PERPETUAL, _FUTURE, _OPTION = 0, 1, 2, 3
 class Mix(msgspec.Struct, frozen=True):
     """The parameters of a population; the defaults are those of the demonstration.
 
-    styles: weight of each of STYLES but the last; isolated: share of accounts that are isolated pools of another;
-    positions_mean: mean number of positions, 1 + geometric (0: by style); zipf: exponent of the popularity of
-    instruments; liquid_first: rank perpetuals and near options first (else in random order); collateral: share of
-    accounts with coin as collateral; equity_median, equity_sigma: log-normal equity in the settlement currency.
+    styles: weight of each of STYLES but the last; isolated: share of accounts that are isolated pools of
+    another; positions_mean: mean number of positions, 1 + geometric (0: by style); zipf: exponent of the
+    popularity of instruments; liquid_first: rank perpetuals and near options first (else in random order);
+    collateral: share of accounts with coin as collateral; equity_median, equity_sigma: log-normal equity in
+    the settlement currency.
     """
 
     styles: tuple[float, ...] = (0.36, 0.12, 0.14, 0.16, 0.10, 0.12)
@@ -78,14 +80,18 @@ class Population(msgspec.Struct, frozen=True, eq=False):
     symbols: tuple[str, ...]
 
     def bind(self, market: Any, settlement: str | None = None) -> Accounts:
-        """The accounts, as `Book.bind` gives them, for a market (or legs) like the one they were drawn from."""
+        """The accounts, as `Book.bind` gives them, for a market (or legs) like the one they were drawn
+        from."""
         legs = getattr(market, "legs", market)
         if tuple(legs.symbols) != self.symbols:
-            raise InputError("population", "a market of other instruments", "the market that it was drawn from")
+            raise InputError(
+                "population", "a market of other instruments", "the market that it was drawn from"
+            )
         return self.accounts
 
     def rows(self, market: Any):
-        """The book as a Polars table: account, instrument, quantity, isolated (decimal text), cash rows first."""
+        """The book as a Polars table: account, instrument, quantity, isolated (decimal text), cash rows
+        first."""
         import polars as pl
 
         legs, accounts = market.legs, self.accounts
@@ -102,11 +108,11 @@ class Population(msgspec.Struct, frozen=True, eq=False):
         lot_nano = np.round(legs.lot * 1e9).astype(np.int64)
         symbols = pl.Series([str(s) for s in legs.symbols])
         quantity = _decimal_text(accounts.lots * lot_nano[accounts.leg])
-        cash_rows = pl.DataFrame({"account": base, "instrument": pl.repeat(market.settlement, len(cash), eager=True),
-                                  "quantity": _decimal_text(cash), "isolated": pool})  # fmt: skip
-        rows = pl.DataFrame({"account": base[owner], "instrument": symbols[accounts.leg], "quantity": quantity,
-                             "isolated": pool[owner]})  # fmt: skip
-        return pl.concat([cash_rows, rows])
+        currency = pl.repeat(market.settlement, len(cash), eager=True)
+        columns = ("account", "instrument", "quantity", "isolated")
+        cash_rows = dict(zip(columns, (base, currency, _decimal_text(cash), pool), strict=True))
+        rows = dict(zip(columns, (base[owner], symbols[accounts.leg], quantity, pool[owner]), strict=True))
+        return pl.concat([pl.DataFrame(cash_rows), pl.DataFrame(rows)])
 
     def write(self, market: Any, path: str | Path) -> None:
         """Writes the book to a .parquet or .csv file that `Book.load` reads."""
@@ -121,7 +127,8 @@ class Population(msgspec.Struct, frozen=True, eq=False):
 
 
 def populate(market: Any, accounts: int, seed: int, mix: Mix | None = None) -> Population:
-    """Draws `accounts` margin accounts over `market`. The same arguments give the same population, bit for bit."""
+    """Draws `accounts` margin accounts over `market`. The same arguments give the same population, bit for
+    bit."""
     mix = mix or Mix()
     if accounts < 1:
         raise InputError("accounts", accounts, "at least one")
@@ -147,7 +154,8 @@ def populate(market: Any, accounts: int, seed: int, mix: Mix | None = None) -> P
 
 
 class _Table:
-    """What the draws need to know about each leg, as arrays over the legs (amounts in float quote currency)."""
+    """What the draws need to know about each leg, as arrays over the legs (amounts in float quote
+    currency)."""
 
     def __init__(self, market: Any, mix: Mix, rng: np.random.Generator):
         legs = market.legs
@@ -168,7 +176,9 @@ class _Table:
         if not linear.any():
             raise InputError("market", "no perpetual or future", "at least one to trade")
         option = option if option.any() else linear
-        self.cdfs = [_cdf(np.where(mask, popularity, 0.0)) for mask in (linear, option, usable & (role != _SPOT))]
+        self.cdfs = [
+            _cdf(np.where(mask, popularity, 0.0)) for mask in (linear, option, usable & (role != _SPOT))
+        ]
         perpetual = usable & (role == _PERPETUAL)
         self.isolated_cdf = _cdf(np.where(perpetual if perpetual.any() else linear, popularity, 0.0))
         spot = usable & (role == _SPOT)
@@ -180,9 +190,8 @@ class _Table:
         own = np.arange(self.count)
         self.partner = np.stack([own, own.copy(), own.copy(), own.copy()])
         keys = {}
-        columns = zip(legs.role.tolist(), legs.underlying.tolist(), legs.expiry_ns.tolist(), legs.right.tolist(),
-                      np.asarray(legs.strike).tolist(), strict=True)  # fmt: skip
-        rows = list(columns)
+        columns = (legs.role, legs.underlying, legs.expiry_ns, legs.right, legs.strike)
+        rows = list(zip(*(np.asarray(column).tolist() for column in columns), strict=True))
         perpetual: dict[int, int] = {}
         other: dict[int, int] = {}
         ladder: dict[tuple, list[tuple[float, int]]] = {}
@@ -219,7 +228,9 @@ class _Table:
         away = np.where(option, legs.right * (np.asarray(legs.strike) - index) / index, 0.0)
         short = np.maximum(1.15 * rate - np.maximum(away, 0.0), 0.6 * rate)
         # A floor keeps nearly worthless options from being bought by the million.
-        self.need_long = np.where(option, np.maximum(self.lot_value, 0.02 * self.lot_notional), rate * self.lot_notional)
+        self.need_long = np.where(
+            option, np.maximum(self.lot_value, 0.02 * self.lot_notional), rate * self.lot_notional
+        )
         self.need_short = np.where(option, short * self.lot_notional, rate * self.lot_notional)
         spot = self.role == _SPOT
         self.need_long[spot] = (np.asarray(legs.haircut_ppm) * 1e-6 * self.lot_notional)[spot]
@@ -247,7 +258,9 @@ def _draw(table: _Table, mix: Mix, count: int, rng: np.random.Generator) -> tupl
     account, leg, side, weight, relief = _pairs(table, style, wanted, rng)
     account, leg, side, weight, relief = _distinct(table.count, wanted, account, leg, side, weight, relief)
     utilisation = _utilisation(count, rng)
-    equity = np.minimum(mix.equity_median * np.exp(mix.equity_sigma * rng.standard_normal(count)), mix.equity_max)
+    equity = np.minimum(
+        mix.equity_median * np.exp(mix.equity_sigma * rng.standard_normal(count)), mix.equity_max
+    )
     need = np.where(side > 0, table.need_long[leg], table.need_short[leg]) * relief
     total = np.bincount(account, need * weight, count)
     scale = equity * utilisation / np.maximum(total, 1e-9)
@@ -256,7 +269,9 @@ def _draw(table: _Table, mix: Mix, count: int, rng: np.random.Generator) -> tupl
     need = np.where(lots > 0, table.need_long[leg], table.need_short[leg]) * np.abs(lots)
     # The relief of pairs was counted when sizing; whole lots may have raised the need, and equity follows it.
     sized = np.bincount(account, need, count)
-    ratio = np.bincount(account, need * _relief_of(table, account, leg, lots, relief), count) / np.maximum(sized, 1e-9)
+    ratio = np.bincount(account, need * _relief_of(table, account, leg, lots, relief), count) / np.maximum(
+        sized, 1e-9
+    )
     equity = np.maximum(sized * ratio / utilisation, 10.0)
     order = np.argsort(account * table.count + leg, kind="stable")
     account, leg, lots = account[order], leg[order], lots[order].astype(np.int64)
@@ -267,7 +282,9 @@ def _draw(table: _Table, mix: Mix, count: int, rng: np.random.Generator) -> tupl
     cash_nano = np.round((equity - value) * 1e6).astype(np.int64) * 1000 - held
     gross = np.bincount(account, np.abs(lots) * table.lot_notional[leg] * 1e9, count)
     if (gross >= VALUE_NANO_MAX / 4).any():
-        raise InputError("mix", f"equity_max {mix.equity_max:g}", "a smaller one: positions would leave 63 bits")
+        raise InputError(
+            "mix", f"equity_max {mix.equity_max:g}", "a smaller one: positions would leave 63 bits"
+        )
     counts = np.bincount(account, minlength=count)
     return style, utilisation, counts, leg, lots, cash_nano
 

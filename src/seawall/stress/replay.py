@@ -1,8 +1,8 @@
 """One loop that feeds a price history to an engine and keeps what came of it.
 
-The loop is the same for the demonstration, a user's own files and the benchmarks' stories: events in time order,
-decisions appended to a columnar log, and a sample of the whole at evenly spaced market times for the plot.
-A live view paces it by asking it to advance to a market time; without one it runs as fast as it can.
+The loop is the same for the demonstration, a user's own files and the benchmarks' stories: events in time
+order, decisions appended to a columnar log, and a sample of the whole at evenly spaced market times for the
+plot. A live view paces it by asking it to advance to a market time; without one it runs as fast as it can.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class DecisionLog:
         import numpy as np
         import polars as pl
 
-        numbers = {name: pl.Series(name, np.array(column, np.int64)) for name, column in self._numbers.items()}
+        numbers = {
+            name: pl.Series(name, np.array(column, np.int64)) for name, column in self._numbers.items()
+        }
         amounts = [_money(numbers[name], name.removesuffix("_micro")) for name in _AMOUNTS]
         return pl.DataFrame(
             [
@@ -87,20 +89,24 @@ class DecisionLog:
 class Replay:
     """A replay in progress. `advance` feeds events; `samples`, `log` and `summary` are what it leaves.
 
-    Prices before the market's own time are left out and counted (`skipped`); prices of names that the market does
-    not have are an error, since a replay that ignores them silently would prove nothing.
+    Prices before the market's own time are left out and counted (`skipped`); prices of names that the market
+    does not have are an error, since a replay that ignores them silently would prove nothing.
     """
 
     def __init__(self, engine: Any, history: PriceHistory, *, samples: int = 300):
         market = engine.market
         self.engine, self.history, self.log = engine, history, DecisionLog()
-        unknown = [n for n in history.ticks.names if n not in market.underlyings and n not in market.instruments]
+        unknown = [
+            n for n in history.ticks.names if n not in market.underlyings and n not in market.instruments
+        ]
         if unknown:
             raise InputError(history.source, f"prices of {unknown[0]}", "a name of the market")
         ticks = history.ticks.between(market.as_of_ns, None)
         if not len(ticks):
             expected = f"a price at or after the market's time, {format_ns(market.as_of_ns)}"
-            raise InputError(history.source, f"prices up to {history.span_text()[len('a time from '):]}", expected)
+            raise InputError(
+                history.source, f"prices up to {history.span_text()[len('a time from ') :]}", expected
+            )
         self.skipped = len(history.ticks) - len(ticks)
         self.names = ticks.names
         self.start_ns, self.end_ns = int(ticks.at_ns[0]), int(ticks.at_ns[-1])
@@ -157,7 +163,11 @@ class Replay:
     def summary(self) -> dict[str, Any]:
         """Counts, spans and the state hash, as plain values for JSON."""
         engine = self.engine
-        metrics = {name: value for name, value in sorted(dict(engine.metrics).items()) if isinstance(value, int | float)}
+        metrics = {
+            name: value
+            for name, value in sorted(dict(engine.metrics).items())
+            if isinstance(value, int | float)
+        }
         return {
             "prices": self.history.source,
             "from": format_ns(self.start_ns),

@@ -1,7 +1,7 @@
 """What a replay leaves on disk: decisions and results as Parquet, a summary as JSON, and one picture.
 
-The picture answers three questions on one time axis: what prices did, how many accounts lost their health, and
-when the engine said so. Matplotlib is needed for the picture alone (extra `plot`).
+The picture answers three questions on one time axis: what prices did, how many accounts lost their health,
+and when the engine said so. Matplotlib is needed for the picture alone (extra `plot`).
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ _LINES = ("#0757b8", "#d1242f", "#2da44e", "#e3a008", "#7b2cbf", "#0e7c86", "#8c
 def write_outputs(
     replay: Replay, folder: str | Path, summary: dict[str, Any], *, title: str, picture: str | None = "png"
 ) -> dict[str, str]:
-    """Writes decisions.parquet, results.parquet, summary.json and the picture; returns their paths by kind."""
+    """Writes decisions.parquet, results.parquet, summary.json and the picture; returns their paths by
+    kind."""
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(str(folder), f"no folder that can be made ({error.strerror})", "a writable folder") from error
+        raise InputError(
+            str(folder), f"no folder that can be made ({error.strerror})", "a writable folder"
+        ) from error
     files = {"decisions": folder / "decisions.parquet", "results": folder / "results.parquet"}
     replay.log.write(files["decisions"])
     replay.engine.results().to_polars().write_parquet(files["results"], compression="zstd")
@@ -55,7 +58,11 @@ def draw(replay: Replay, path: str | Path, title: str) -> None:
     samples = replay.samples
     if not samples:
         raise InputError("replay", "no sample", "at least one")
-    when = np.array([sample.at_ns for sample in samples], "datetime64[ns]").astype("datetime64[ms]").astype(object)
+    when = (
+        np.array([sample.at_ns for sample in samples], "datetime64[ns]")
+        .astype("datetime64[ms]")
+        .astype(object)
+    )
     figure = Figure(figsize=(11, 10), layout="constrained")
     FigureCanvasAgg(figure)
     top, middle, heat, low = figure.subplots(4, 1, sharex=True, height_ratios=(3, 2, 2.4, 2))
@@ -93,11 +100,15 @@ def _prices(axis, when, replay: Replay) -> None:
 
 
 def _under_margin(axis, when, replay: Replay) -> None:
-    statuses = [status for status in _STATUS_COLOURS if any(sample.statuses.get(status) for sample in replay.samples)]
+    statuses = [
+        status for status in _STATUS_COLOURS if any(sample.statuses.get(status) for sample in replay.samples)
+    ]
     counts = [[sample.statuses.get(status, 0) for sample in replay.samples] for status in statuses]
     if counts:
         colours = [_STATUS_COLOURS[status] for status in statuses]
-        axis.stackplot(when, counts, labels=[s.replace("_", " ") for s in statuses], colors=colours, alpha=0.85)
+        axis.stackplot(
+            when, counts, labels=[s.replace("_", " ") for s in statuses], colors=colours, alpha=0.85
+        )
         axis.legend(fontsize=8, frameon=False, loc="upper left")
     axis.set_ylabel("accounts under margin")
 
@@ -105,7 +116,9 @@ def _under_margin(axis, when, replay: Replay) -> None:
 def _health(axis, when, replay: Replay, figure) -> None:
     """Accounts by health over time: one column per sample, share of accounts by logarithm of their number."""
     counts = np.array([sample.health for sample in replay.samples], float).T
-    image = axis.pcolormesh(when, np.arange(counts.shape[0]), np.log10(1.0 + counts), cmap="magma_r", shading="nearest")
+    image = axis.pcolormesh(
+        when, np.arange(counts.shape[0]), np.log10(1.0 + counts), cmap="magma_r", shading="nearest"
+    )
     labels = replay.health_labels
     step = max(1, len(labels) // 8)
     axis.set_yticks(np.arange(0, len(labels), step), labels[::step], fontsize=7)

@@ -71,13 +71,17 @@ def vol_updates(board: Board, ticks: Ticks, schedule: VolSchedule) -> tuple[Surf
         vols = np.where(changed, fresh, vols)
         picked = np.flatnonzero(changed)
         if len(picked):
-            ivs = {board.symbols[i]: f"{v:.4f}" for i, v in zip(picked.tolist(), fresh[picked].tolist(), strict=True)}
+            ivs = {
+                board.symbols[i]: f"{v:.4f}"
+                for i, v in zip(picked.tolist(), fresh[picked].tolist(), strict=True)
+            }
             updates.append(SurfaceUpdate(at_ns, ivs))
     return tuple(updates)
 
 
 def _stops(ticks: Ticks, of_tick: np.ndarray, prices: np.ndarray, every: int, move: float) -> list[int]:
-    """Ends of blocks of ticks after which an update may be due: each period's end, and each crossing of the move."""
+    """Ends of blocks of ticks after which an update may be due: each period's end, and each crossing of the
+    move."""
     period = (ticks.at_ns - ticks.at_ns[0]) // every
     stops = set((np.flatnonzero(np.diff(period)) + 2).tolist())
     if move:

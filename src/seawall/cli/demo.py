@@ -1,0 +1,116 @@
+"""`seawall demo`: a seeded population of accounts goes through a crash while you watch."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import typer
+
+NAME = "demo"
+
+
+def command(
+    accounts: int = typer.Option(100_000, min=1, help="Margin accounts in the seeded population."),
+    seed: int = typer.Option(7, min=0, help="Seed of the population and of the modelled path."),
+    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    prices: Path | None = typer.Option(
+        None, help="Real prices (Parquet, CSV, JSON lines) instead of the modelled crash."
+    ),
+    start: str | None = typer.Option(None, "--from", help="First time of --prices, as 2025-10-10T20:45:00Z."),
+    end: str | None = typer.Option(None, "--to", help="End of --prices."),
+    speed: float = typer.Option(
+        90.0, min=0, help="Market seconds per second in the live view; 0 is as fast as it goes."
+    ),
+    out: Path = typer.Option(
+        Path("out/demo"), help="Folder for the picture, decisions, results, market and book."
+    ),
+    picture: str = typer.Option("png", help="png or svg."),
+    headless: bool = typer.Option(False, "--headless", help="No live view."),
+    json: bool = typer.Option(False, "--json", help="One JSON object on stdout (implies --headless)."),
+) -> None:
+    """Replay a crash through the whole engine with a live view; files and a summary at the end."""
+    import sys
+
+    from seawall.core.errors import InputError
+
+    if picture not in ("png", "svg"):
+        raise InputError("--picture", repr(picture), "png or svg")
+    started = time.perf_counter()
+    live = not headless and not json and sys.stdout.isatty()
+    steps = _Steps(accounts, seed, model, prices, start, end)
+    if live:
+        from seawall.cli.live import watch
+
+        replay, title = watch(steps, speed)
+    else:
+        from seawall.cli import output
+        from seawall.cli.session import run_headless
+
+        with output.status("preparing"):
+            for _ in steps.prepare():
+                pass
+        replay, title = steps.replay, steps.title
+        run_headless(replay, "replaying")
+    from seawall.cli.session import finish
+
+    extra = {"label": steps.label, "model": model, "seed": seed, "prepare_s": round(steps.prepared_s, 3)}
+    summary = finish(replay, extra, out, title, json, started, picture)
+    steps.save(out, summary)
+
+
+class _Steps:
+    """The way from nothing to a replay, in named steps, so that a view can show where it is."""
+
+    def __init__(self, accounts, seed, model, prices, start, end):
+        self.accounts, self.seed, self.model, self.prices = accounts, seed, model, prices
+        self.start, self.end = start, end
+        self.title = self.label = ""
+        self.prepared_s = 0.0
+        self.history = self.market = self.population = self.replay = None
+
+    def prepare(self):
+        """Yields the name of each step before doing it."""
+        started = time.perf_counter()
+        yield "prices and instruments"
+        document = self._read()
+        from seawall.market.market import Market
+
+        self.market = Market.from_document(document, place=self.label)
+        yield f"{self.accounts:,} accounts"
+        from seawall.stress.population import populate
+
+        self.population = populate(self.market, self.accounts, self.seed)
+        yield "engine (kernels compile on the first run)"
+        from seawall.engine import Engine
+
+        engine = Engine(self.population, self.market, self.model)
+        from seawall.stress.replay import Replay
+
+        self.replay = Replay(engine, self.history)
+        self.prepared_s = time.perf_counter() - started
+
+    def save(self, folder: Path, summary) -> None:
+        """Market and book beside the results, so that `seawall replay` can repeat the run."""
+        self.market.save(folder / "market.json")
+        self.population.write(self.market, folder / "book.parquet")
+
+    def _read(self) -> dict:
+        if self.prices is None:
+            from seawall.stress.crash import LABEL, modelled_crash
+
+            self.label = "modelled"
+            self.title = f"Crash {LABEL}: {self.accounts:,} accounts, model {self.model}"
+            board, self.history = modelled_crash(self.seed)
+            return board.document
+        from seawall.cli.session import modelled_over, moment
+        from seawall.feeds.prices import read_prices
+
+        times = {"start_ns": moment(self.start, "--from"), "end_ns": moment(self.end, "--to")}
+        self.history = read_prices(self.prices, **times)
+        self.label = str(self.prices)
+        self.title = f"{self.prices.name}: {self.accounts:,} modelled accounts, model {self.model}"
+        if self.history.market is not None:
+            return self.history.market
+        document, self.history = modelled_over(self.history)
+        return document

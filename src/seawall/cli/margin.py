@@ -1,0 +1,84 @@
+"""`seawall margin`: what each account of a book must hold, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+NAME = "margin"
+
+
+def command(
+    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
+    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
+    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    account: list[str] | None = typer.Option(None, help="Only this account (may be given more than once)."),
+    limit: int | None = typer.Option(None, min=1, help="At most so many accounts, least health first."),
+    out: Path | None = typer.Option(None, help="Write the whole result to this .parquet or .csv file."),
+    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+) -> None:
+    """Equity, initial and maintenance margin of every account. Exit code 1 if any account is liquidatable."""
+    from seawall.cli import output
+    from seawall.core.errors import InputError
+
+    with output.status("evaluating"):
+        import polars as pl
+        from seawall.ledger.book import Book
+        from seawall.market.market import Market
+
+        from seawall.margin.evaluate import evaluate
+
+        result = evaluate(Book.load(book), Market.load(market), model)
+        frame = result.to_polars()
+    if out is not None:
+        writers = {".parquet": frame.write_parquet, ".csv": frame.write_csv}
+        if out.suffix not in writers:
+            raise InputError(str(out), f"a file ending in {out.suffix or 'nothing'!r}", ".parquet or .csv")
+        writers[out.suffix](out)
+    chosen = frame
+    if account:
+        unknown = sorted(set(account) - set(frame["account"].to_list()))
+        if unknown:
+            raise InputError(str(book), f"no account {unknown[0]!r}", "an account of the book")
+        chosen = frame.filter(pl.col("account").is_in(account))
+    under = chosen.filter(pl.col("status").is_in(["liquidatable", "bankrupt"])).height
+    shown = chosen.sort("health", maintain_order=True) if limit else chosen
+    shown = output.take(shown, limit if limit or json else 40)
+    if json:
+        totals = dict(chosen["status"].value_counts(sort=True).iter_rows())
+        rows = [
+            {k: v if v is None or isinstance(v, int) else str(v) for k, v in row.items()}
+            for row in shown.iter_rows(named=True)
+        ]
+        output.print_json({"model": model, "accounts": chosen.height, "by_status": totals, "results": rows})
+    else:
+        names = (
+            "account",
+            "equity",
+            "initial_margin",
+            "maintenance_margin",
+            "health",
+            "margin_ratio",
+            "status",
+        )
+        lines = [
+            [
+                row["account"],
+                *(f"{row[n]:,.2f}" for n in names[1:5]),
+                _ratio(row["margin_ratio"]),
+                row["status"],
+            ]
+            for row in shown.iter_rows(named=True)
+        ]
+        output.print_table([name.replace("_", " ") for name in names], lines, title=f"model {model}")
+        if shown.height < chosen.height:
+            print(
+                f"{shown.height} of {chosen.height:,} accounts; see --limit, --account, --out, --json"
+            )
+    if under:
+        raise typer.Exit(1)
+
+
+def _ratio(value) -> str:
+    return "-" if value is None else f"{float(value):.3f}"

@@ -51,7 +51,9 @@ class _Group(TyperGroup):
             if not hasattr(error, "show") or not hasattr(error, "exit_code"):
                 raise
             error.show()
-            code = error.exit_code
+            code = int(error.exit_code)
+            if "--json" in words:
+                _print_error_object(str(error))
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -73,15 +75,23 @@ app = typer.Typer(
 def _fail(text: str, code: int, words: list[str]) -> int:
     print(f"error: {text}", file=sys.stderr)
     if "--json" in words:
-        import json
-
-        print(json.dumps({"error": text}))
+        _print_error_object(text)
     return code
+
+
+def _print_error_object(text: str) -> None:
+    import json
+
+    print(json.dumps({"error": text}))
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"seawall {metadata.version('seawall')}")
+        try:
+            number = metadata.version("seawall")
+        except metadata.PackageNotFoundError:
+            number = "from a source tree, not installed"
+        print(f"seawall {number}")
         raise typer.Exit
 
 

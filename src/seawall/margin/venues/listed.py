@@ -1,0 +1,69 @@
+"""Shared by the venue models: what a venue lists, its parameters with changes, floats into nano."""
+
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from seawall.core.errors import InputError, LimitExceeded
+
+NANO = 1e9
+NANO_LIMIT = 2.0**62
+ROLE_SPOT, ROLE_OPTION = 0, 3
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+
+def check_listed(model: str, market: Any, kinds: tuple[str, ...]) -> None:
+    """Raises InputError for the first instrument of a market that the venue has nothing like."""
+    for symbol, instrument in market.instruments.items():
+        what = instrument.kind
+        if instrument.inverse:
+            what = f"inverse {what}"
+        elif instrument.coin_settled:
+            what = f"coin-settled {what}"
+        elif instrument.is_forward_start:
+            what = f"forward-start {what}"
+        if what not in kinds:
+            raise InputError(f"model {model}, instrument {symbol}", f"a {what}", "one of " + ", ".join(kinds))
+
+
+def merge(defaults: P, given: dict[str, Any]) -> P:
+    """`defaults` with some fields replaced; nested dicts and lists become the nested structs.
+
+    Raises InputError for a name or a type that the parameters do not have.
+    """
+    names = type(defaults).__struct_fields__
+    for name in given:
+        if name not in names:
+            raise InputError(f"parameters of {type(defaults).__name__}", name, "one of " + ", ".join(names))
+    plain = msgspec.to_builtins(defaults) | msgspec.to_builtins(given)
+    try:
+        return msgspec.convert(plain, type(defaults), strict=True)
+    except msgspec.ValidationError as error:
+        raise InputError(
+            f"parameters of {type(defaults).__name__}", str(error), "the documented types"
+        ) from None
+
+
+def nano_down(values: np.ndarray) -> np.ndarray:
+    """Quote per lot as int64 nano, rounded down. Raises LimitExceeded beyond int64's half."""
+    return _nano(np.floor(values * NANO))
+
+
+def nano_up(values: np.ndarray) -> np.ndarray:
+    """Quote per lot as int64 nano, rounded up. Raises LimitExceeded beyond int64's half."""
+    return _nano(np.ceil(values * NANO))
+
+
+def _nano(scaled: np.ndarray) -> np.ndarray:
+    if not np.isfinite(scaled).all():
+        raise InputError(
+            "derive risk value of one lot", "not a finite number", "finite prices and volatilities"
+        )
+    if scaled.size and np.abs(scaled).max() >= NANO_LIMIT:
+        largest = float(np.abs(scaled).max()) / NANO
+        raise LimitExceeded(
+            "derive risk value of one lot", f"{largest:.3g}", f"below {NANO_LIMIT / NANO:.3g}"
+        )
+    return scaled.astype(np.int64)

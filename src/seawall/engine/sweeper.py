@@ -1,0 +1,196 @@
+"""Watching by full evaluation: for models whose health has no certificate yet.
+
+Whenever the market or the time moves, every account is evaluated. The verdicts are those of
+`watcher.py`; only the work differs.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from seawall.core import events
+from seawall.engine.book import EngineBook
+from seawall.engine.desk import Desk
+from seawall.engine.glide import Glide
+from seawall.engine.step import next_level
+from seawall.engine.watcher import state_hash
+from seawall.kernels.account import evaluate_accounts
+from seawall.kernels.tables import Tables
+from seawall.margin.evaluate import status_codes
+from seawall.margin.model import Model
+
+
+class Sweeper:
+    """Evaluates everybody at every event; same interface as Watcher."""
+
+    def __init__(self, book: EngineBook, market: Any, model: Model, tables: Tables, hysteresis_ppm: int) -> None:
+        self.book = book
+        self.desk = Desk(market)
+        self.model = model
+        self.tables = tables
+        self.hysteresis_ppm = hysteresis_ppm
+        self.version = 0
+        self.at_ns = market.as_of_ns
+        self.glide: Glide | None = None
+        self.levels = np.zeros(len(book.names), np.int8)
+        self.rows = np.zeros((len(book.names), 4), np.int64)
+
+    @property
+    def underlying_index(self) -> dict[str, int]:
+        return self.desk.underlying_index
+
+    def start(self) -> np.ndarray:
+        return self._decide()
+
+    def tick(self, underlying: int, price: Decimal, at_ns: int) -> np.ndarray:
+        self.desk.set_index(underlying, price, f"tick {list(self.underlying_index)[underlying]}")
+        return self.pass_time(at_ns)
+
+    def pass_time(self, at_ns: int) -> np.ndarray:
+        self.look_at(at_ns)
+        if self.glide is not None and self.glide.stage_at(at_ns) > self.glide.stage:
+            self.glide.stage = self.glide.stage_at(at_ns)
+            self.model = self.glide.models[self.glide.stage - 1]
+            if self.glide.done:
+                self.glide = None
+        return self._refresh()
+
+    def mark(self, instrument: Any, price: Decimal, at_ns: int) -> np.ndarray:
+        self.desk.base = self.desk.with_mark(instrument.symbol, price, at_ns)
+        return self.pass_time(at_ns)
+
+    def check_mark(self, instrument: Any) -> None:
+        self.desk.with_mark(instrument.symbol, Decimal(1), self.at_ns)
+
+    def listed(self, symbol: str, place: str, at_ns: int) -> Any:
+        return self.desk.listed(symbol, place, at_ns)
+
+    def parse_surface(self, updates: dict[str, str]) -> dict[str, Decimal]:
+        return self.desk.parse_surface(updates, self.at_ns)
+
+    def surface(self, vols: dict[str, Decimal], at_ns: int) -> np.ndarray:
+        self.desk.base = self.desk.base.with_iv(vols)
+        return self.pass_time(at_ns)
+
+    def announce(self, event: events.Parameters) -> None:
+        self.glide = Glide(self.model, event, self.desk.base)
+
+    def account_changed(self, account: int, at_ns: int) -> np.ndarray:
+        return self.pass_time(at_ns)
+
+    def look_at(self, at_ns: int) -> None:
+        self.at_ns = at_ns
+        self.tables = self.model.tables(self.desk.snapshot(at_ns))
+
+    def before_change(self, account: int) -> None:
+        """Nothing is filed here."""
+
+    def after_change(self) -> None:
+        """Nothing is filed here."""
+
+    def restore(self, account: int) -> None:
+        """Nothing is filed here."""
+
+    def mark_nano(self, leg: int) -> int:
+        return int(self.tables.values[leg, 0])
+
+    def _refresh(self) -> np.ndarray:
+        self.version += 1
+        self.tables = self.model.tables(self.desk.snapshot(self.at_ns))
+        return self._decide()
+
+    def _decide(self) -> np.ndarray:
+        self.rows = self.sweep_on(self.tables)
+        after = self.expected_levels(self.rows)
+        moved = np.flatnonzero(after != self.levels)
+        out = np.column_stack([moved, self.levels[moved], after[moved], self.rows[moved, :3]]).astype(np.int64)
+        self.levels = after.astype(np.int8)
+        return out
+
+    def figures(self, account: int) -> np.ndarray:
+        legs, lots = self.book.positions.rows(account)
+        row = self._one(legs, lots, int(self.book.cash_nano[account]))
+        return self._with_orders(account, row)
+
+    def what_if(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
+        """int64[4] as if lots were added by leg for paid_nano, or at the mark where None."""
+        held = dict(zip(*(column.tolist() for column in self.book.positions.rows(account)), strict=True))
+        if paid_nano is None:
+            paid_nano = sum(lots * self.mark_nano(leg) + (1 - lots if lots < 0 else 0) for leg, lots in changes)
+        for leg, lots in changes:
+            held[leg] = held.get(leg, 0) + lots
+        legs = np.array(sorted(leg for leg, lots in held.items() if lots), np.int32)
+        lots_ = np.array([held[int(leg)] for leg in legs], np.int64)
+        return self._one(legs, lots_, int(self.book.cash_nano[account]) - paid_nano)
+
+    def _one(self, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> np.ndarray:
+        out = np.zeros((1, 4), np.int64)
+        evaluate_accounts(
+            self.model.kind,
+            self.tables,
+            np.zeros(1, np.int64),
+            np.array([len(legs)], np.int64),
+            np.ascontiguousarray(legs, np.int32),
+            np.ascontiguousarray(lots, np.int64),
+            np.array([cash_nano], np.int64),
+            out,
+        )
+        return out[0]
+
+    def _with_orders(self, account: int, row: np.ndarray) -> np.ndarray:
+        """Initial margin with open orders: the worst of all buys, all sells or all orders filled
+        at their limits, against the present equity."""
+        order_leg, order_lots, limits = self.book.orders.rows(account)
+        if len(order_leg) == 0:
+            return row
+        worst = int(row[0] - row[1])
+        for chosen in (order_lots > 0, order_lots < 0, order_lots != 0):
+            changes = list(zip(order_leg[chosen].tolist(), order_lots[chosen].tolist(), strict=True))
+            paid = sum(q * int(limit) for q, limit in zip(order_lots[chosen].tolist(), limits[chosen], strict=True))
+            trial = self.what_if(account, changes, paid)
+            worst = min(worst, int(trial[0] - trial[1]))
+        row[1] = row[0] - worst
+        return row
+
+    def sweep(self, at_ns: int) -> np.ndarray:
+        return self.sweep_on(self.model.tables(self.desk.snapshot(at_ns)))
+
+    def sweep_on(self, tables: Tables) -> np.ndarray:
+        """int64[A, 4] of every account on given tables."""
+        holdings = self.book.holdings()
+        out = np.zeros((len(self.book.names), 4), np.int64)
+        evaluate_accounts(
+            self.model.kind,
+            tables,
+            holdings.start,
+            holdings.start + holdings.length,
+            holdings.leg,
+            holdings.lots,
+            holdings.cash_nano,
+            out,
+        )
+        for account in np.flatnonzero(holdings.order_length):
+            out[account] = self._with_orders(int(account), out[account])
+        return out
+
+    def expected_levels(self, figures: np.ndarray) -> np.ndarray:
+        """Statuses after an evaluation, with hysteresis."""
+        plain = status_codes(figures[:, 0], figures[:, 1], figures[:, 2])
+        expected = np.maximum(plain, self.levels)
+        for account in np.flatnonzero(plain < self.levels):
+            expected[account] = next_level(int(self.levels[account]), figures[account], self.hysteresis_ppm)
+        return expected
+
+    def last_figures(self) -> np.ndarray:
+        return self.rows
+
+    def snapshot(self, at_ns: int) -> Any:
+        return self.desk.snapshot(at_ns)
+
+    def metrics(self) -> dict[str, int]:
+        count = self.version * len(self.levels)
+        return {"touched": count, "evaluated": count, "certified": 0, "hot": len(self.levels), "version": self.version}
+
+    def state_hash(self, at_ns: int) -> str:
+        return state_hash(self.book, self.desk, self.levels, at_ns)

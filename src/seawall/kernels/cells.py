@@ -1,0 +1,263 @@
+"""Worst loss over a range of two shocks, with no holes between the nodes.
+
+Each underlying's columns are revalued at nodes of a grid (first shock × second shock). Between
+nodes the value of a portfolio is bounded, not guessed: for a cell,
+
+    value anywhere in the cell >= min(the four corners) - Σ |lots| · gap[side of the lots]
+
+where `gap` is a certified bound, per lot, of how far one leg can lie below (long) or above
+(short) the bilinear surface through its corners (`rows.py` derives it). Several underlyings
+move jointly: for each step of a common factor, each takes the worst of a window of its cells,
+and gains offset losses at a stated rate. `docs/models.md` §portfolio has the proofs.
+
+The intermediate result for one underlying of one account is its *profile*, one int64 vector, so
+that the exact evaluation and the bounds over price bands (`certificate.py`) share every step.
+"""
+
+from numba import njit
+
+from seawall.kernels.fixed import mul_ppm_ceil, mul_ppm_floor
+from seawall.kernels.project import project
+
+NODES = 9  # nodes of the first shock, symmetric around no shock
+LEVELS = 3  # nodes of the second shock: down, none, up
+GRID = NODES * LEVELS
+TAILS = 4
+COLUMNS = 1 + GRID + TAILS  # column 0 is the mark: 32 in all
+SPOT_CELLS = NODES - 1
+CELLS = SPOT_CELLS * (LEVELS - 1)
+
+# values[:, COLUMNS], values[:, COLUMNS + 1]: the two basis columns; then the gaps
+BASIS = COLUMNS
+GAP_LONG = BASIS + 2
+GAP_SHORT = GAP_LONG + CELLS
+WIDTH = GAP_SHORT + CELLS
+
+# the profile of one underlying in one account
+MARK = 0
+GAP = COLUMNS
+BASIS_CHARGE = GAP + CELLS
+LINEAR_CHARGE = BASIS_CHARGE + 1
+SHORT_MINIMUM = LINEAR_CHARGE + 1
+GROSS = SHORT_MINIMUM + 1
+PROFILE = GROSS + 1
+
+# extra[:, k]: integers per leg
+EXTRA_NOTIONAL = 0  # nano per lot
+EXTRA_LONG = 1  # charge per long lot, nano
+EXTRA_SHORT = 2  # charge per short lot, nano
+EXTRA_SHORT_MINIMUM = 3  # nano per naked short lot
+EXTRA_DUST = 4  # nano per lot: what rounding the row down may have hidden
+EXTRA_HAIRCUT = 5  # ppm of the value of collateral
+EXTRAS = 6
+
+# underlying_params[u, k]
+STEPS = SPOT_CELLS  # steps of the common factor
+PARAM_FIRST = 0  # first and last cell of the window at each step
+PARAM_LAST = STEPS
+PARAM_CONCENTRATION_FROM = 2 * STEPS  # micro
+PARAM_CONCENTRATION_RATE = 2 * STEPS + 1  # ppm of what lies above
+
+# scalars[k]
+SCALAR_INITIAL_FACTOR = 0  # ppm
+SCALAR_MAINTENANCE_FACTOR = 1  # ppm
+SCALAR_OFFSET = 2  # ppm of a gain that offsets losses elsewhere
+SCALAR_SHORT_MINIMUM = 3  # ppm of notional, for refreshing EXTRA_SHORT_MINIMUM
+
+
+@njit(error_model="numpy")
+def profile(tables, legs, lots, start, stop, work, out):
+    """Profile of the positions [start, stop), all on one underlying, into out[PROFILE].
+
+    work: int64[>= 2].
+    """
+    values, extra = tables.values, tables.extra
+    block, group, right = tables.leg_block, tables.leg_group, tables.leg_right
+    project(values, legs, lots, start, stop, out, COLUMNS)
+    for k in range(GAP, PROFILE):
+        out[k] = 0
+    p = start
+    while p < stop:
+        this_block = block[legs[p]]
+        work[0] = 0
+        work[1] = 0
+        while p < stop and block[legs[p]] == this_block:
+            leg = legs[p]
+            net = 0
+            shorts = 0
+            this_group = group[leg]
+            while True:
+                leg = legs[p]
+                quantity = lots[p]
+                row = values[leg]
+                mark = row[MARK]
+                work[0] += quantity * (row[BASIS] - mark)
+                work[1] += quantity * (row[BASIS + 1] - mark)
+                size = abs(quantity)
+                out[GROSS] += size * extra[leg, EXTRA_NOTIONAL]
+                rate = extra[leg, EXTRA_LONG] if quantity > 0 else extra[leg, EXTRA_SHORT]
+                out[LINEAR_CHARGE] += size * (rate + extra[leg, EXTRA_DUST])
+                net += quantity
+                if quantity < 0 and right[leg] != 0:
+                    shorts += size
+                    out[MARK] -= size
+                p += 1
+                if p >= stop or this_group < 0 or group[legs[p]] != this_group:
+                    break
+            if this_group >= 0:
+                _gaps(values[leg], net, out)
+                if net < 0:
+                    out[SHORT_MINIMUM] += min(shorts, -net) * extra[leg, EXTRA_SHORT_MINIMUM]
+        worst = min(work[0], work[1])
+        if worst < 0:
+            out[BASIS_CHARGE] -= worst
+
+
+@njit(error_model="numpy")
+def _gaps(row, net, out):
+    """Adds one strike's gaps: a call and a put of one strike and expiry differ by a straight
+    line, so their gaps are equal and their lots net."""
+    if net > 0:
+        for c in range(CELLS):
+            out[GAP + c] += net * row[GAP_LONG + c]
+    elif net < 0:
+        for c in range(CELLS):
+            out[GAP + c] -= net * row[GAP_SHORT + c]
+
+
+@njit(error_model="numpy")
+def cell_floor(x, level, cell):
+    """Least value in a cell: the smallest of its corners less the gap. x: a profile."""
+    low = 1 + level * NODES + cell
+    high = low + NODES
+    return min(min(x[low], x[low + 1]), min(x[high], x[high + 1])) - x[GAP + level * SPOT_CELLS + cell]
+
+
+@njit(error_model="numpy")
+def window_floor(x, params, step, level):
+    """Least value over the window of cells that one step of the common factor allows."""
+    first, last = params[PARAM_FIRST + step], params[PARAM_LAST + step]
+    low = cell_floor(x, level, first)
+    for cell in range(first + 1, last + 1):
+        low = min(low, cell_floor(x, level, cell))
+    return low
+
+
+@njit(error_model="numpy")
+def _offset(change, offset_ppm):
+    return change if change < 0 else mul_ppm_floor(change, offset_ppm)
+
+
+@njit(error_model="numpy")
+def scan_risk(profiles, count, underlyings, params, offset_ppm):
+    """Worst joint loss (>= 0, nano) over all steps, levels and tails, and which one.
+
+    profiles: int64[>= count, PROFILE]; underlyings: int32[count].
+    Index: 2·step + level for the range, 2·STEPS + t for tail t, -1 where nothing loses.
+    """
+    worst = 0
+    index = -1
+    for step in range(STEPS):
+        for level in range(LEVELS - 1):
+            total = 0
+            for i in range(count):
+                x = profiles[i]
+                change = window_floor(x, params[underlyings[i]], step, level) - x[MARK]
+                total += _offset(change, offset_ppm)
+            if total < worst:
+                worst = total
+                index = 2 * step + level
+    for tail in range(TAILS):
+        total = 0
+        for i in range(count):
+            x = profiles[i]
+            total += _offset(x[1 + GRID + tail] - x[MARK], offset_ppm)
+        if total < worst:
+            worst = total
+            index = 2 * STEPS + tail
+    return -worst, index
+
+
+@njit(error_model="numpy")
+def concentration(gross_nano, params):
+    """Charge in nano on the gross notional above the threshold, rounded up."""
+    above = gross_nano - params[PARAM_CONCENTRATION_FROM] * 1000
+    if above <= 0:
+        return 0
+    return mul_ppm_ceil(above, params[PARAM_CONCENTRATION_RATE])
+
+
+@njit(error_model="numpy")
+def flat_charges(profiles, count, underlyings, params):
+    """Σ of the add-ons that are not scaled by a factor, nano."""
+    total = 0
+    for i in range(count):
+        x = profiles[i]
+        total += x[BASIS_CHARGE] + x[LINEAR_CHARGE] + concentration(x[GROSS], params[underlyings[i]])
+    return total
+
+
+@njit(error_model="numpy")
+def risk(profiles, count, underlyings, params, offset_ppm):
+    """max(scan risk, short-option minimum) in nano, and the worst scenario's index."""
+    loss, index = scan_risk(profiles, count, underlyings, params, offset_ppm)
+    minimum = 0
+    for i in range(count):
+        minimum += profiles[i, SHORT_MINIMUM]
+    return max(loss, minimum), index
+
+
+@njit(error_model="numpy")
+def split(tables, legs, lots, start, stop, work, profiles, underlyings):
+    """Profiles of one account, one per underlying in order; returns how many."""
+    count = 0
+    p = start
+    while p < stop:
+        underlying = tables.leg_underlying[legs[p]]
+        first = p
+        while p < stop and tables.leg_underlying[legs[p]] == underlying:
+            p += 1
+        profile(tables, legs, lots, first, p, work, profiles[count])
+        underlyings[count] = underlying
+        count += 1
+    return count
+
+
+@njit(error_model="numpy")
+def conclude(profiles, with_orders, has_orders, count, underlyings, params, scalars, cash_nano, out):
+    """out = equity (floor), initial, maintenance (ceil) in micro, worst scenario.
+
+    with_orders: the profiles that initial margin is taken on where has_orders.
+    """
+    equity = cash_nano
+    for i in range(count):
+        equity += profiles[i, MARK]
+    offset = scalars[SCALAR_OFFSET]
+    loss, index = risk(profiles, count, underlyings, params, offset)
+    flat = flat_charges(profiles, count, underlyings, params)
+    maintenance = mul_ppm_ceil(loss, scalars[SCALAR_MAINTENANCE_FACTOR]) + flat
+    if has_orders:
+        loss, _ = risk(with_orders, count, underlyings, params, offset)
+        flat = flat_charges(with_orders, count, underlyings, params)
+    initial = mul_ppm_ceil(loss, scalars[SCALAR_INITIAL_FACTOR]) + flat
+    out[0] = equity // 1000
+    out[1] = -((-initial) // 1000)
+    out[2] = -((-maintenance) // 1000)
+    out[3] = index
+
+
+@njit(error_model="numpy")
+def account(tables, legs, lots, start, stop, cash_nano, work, profiles, underlyings, out):
+    """One account without open orders."""
+    count = split(tables, legs, lots, start, stop, work, profiles, underlyings)
+    conclude(
+        profiles,
+        profiles,
+        False,
+        count,
+        underlyings,
+        tables.underlying_params,
+        tables.scalars,
+        cash_nano,
+        out,
+    )

@@ -1,0 +1,37 @@
+"""The compiled form of a margin model on one market: integer arrays that the kernels read.
+
+One row per leg (a piece of an instrument that depends on one underlying), whatever the model:
+what differs between models is what the columns mean, and each model's file says that.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+TIERS = 0
+CELLS = 1
+BLOCKS = 2
+PAYOFF = 3
+
+
+class Tables(NamedTuple):
+    """Arrays of a model at one market version; all C-contiguous.
+
+    values: int64[L, C], nano of the settlement currency per lot; column 0 is the mark.
+    extra: int64[L, K], further integers per leg (charges in nano per lot, rates in ppm, …).
+    leg_block, leg_group, leg_underlying: int32[L], dense ids; group -1 where no option.
+    leg_right: int8[L], +1 call, -1 put, 0 otherwise.
+    block_params: int64[B, P]; scenario_params: int64[S, Q]; underlying_params: int64[U, R].
+    scalars: int64[M].
+    """
+
+    values: np.ndarray
+    extra: np.ndarray
+    leg_block: np.ndarray
+    leg_group: np.ndarray
+    leg_underlying: np.ndarray
+    leg_right: np.ndarray
+    block_params: np.ndarray
+    scenario_params: np.ndarray
+    underlying_params: np.ndarray
+    scalars: np.ndarray

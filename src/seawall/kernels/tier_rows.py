@@ -1,0 +1,47 @@
+"""Refreshes what `tiers.py` reads of a leg when its price or the time has moved."""
+
+from numba import njit
+
+from seawall.kernels import rows, tiers
+from seawall.kernels.fixed import share_floor, mul_ppm_ceil
+
+PPM = 1_000_000
+
+
+@njit(error_model="numpy")
+def refresh_leg(legs, leg, index, now_ns, rate, tables):
+    """Mark, notional, charges and open-interest rate of one leg at an index price."""
+    mark = rows.mark_value(legs, leg, index, now_ns, rate)
+    extra = tables.extra[leg]
+    tables.values[leg, 0] = mark
+    notional = rows.notional_value(legs, leg, index, mark)
+    haircut = mul_ppm_ceil(abs(mark), extra[tiers.EXTRA_HAIRCUT])
+    extra[tiers.EXTRA_NOTIONAL] = 0 if extra[tiers.EXTRA_COLLATERAL] else notional
+    extra[tiers.EXTRA_LONG] = mark + 1 if extra[tiers.EXTRA_SHORT_ONLY] else haircut
+    extra[tiers.EXTRA_SHORT] = haircut
+    first = tables.scenario_params[tables.scalars[tiers.SCALAR_FIRST_ROW + extra[tiers.EXTRA_SET]]]
+    extra[tiers.EXTRA_INITIAL_RATE] = interest_rate(first, extra[tiers.EXTRA_OPEN_INTEREST], notional)
+
+
+@njit(error_model="numpy")
+def interest_rate(first_row, open_interest_lots, notional_nano):
+    """Initial rate in ppm, raised linearly to 100 % between two levels of open interest (dYdX
+    v4 `GetAdjustedInitialMarginPpm`; floor); 0 where the market sets none."""
+    low, high = first_row[tiers.TIER_INTEREST_FROM], first_row[tiers.TIER_INTEREST_TO]
+    if high <= 0:
+        return 0
+    interest = (open_interest_lots // 1000) * notional_nano
+    interest += ((open_interest_lots % 1000) * notional_nano) // 1000
+    base = first_row[tiers.TIER_INITIAL]
+    if interest <= low:
+        return base
+    if interest >= high:
+        return PPM
+    return base + share_floor(PPM - base, interest - low, high - low)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def refresh_legs(legs, index, now_ns, rate, tables):
+    """`refresh_leg` for the whole board. index: float64[U]."""
+    for leg in range(legs.kind.shape[0]):
+        refresh_leg(legs, leg, index[legs.underlying[leg]], now_ns, rate, tables)

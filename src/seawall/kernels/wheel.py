@@ -1,0 +1,77 @@
+"""Buckets of doubly linked items along coordinates, for "tell me when this value gets there".
+
+A coordinate (a log-price, a time, a running total) is cut into buckets; an item is filed in the
+bucket whose crossing must wake it. Filing and removing are O(1) and allocate nothing; a move
+walks only the buckets that it crosses. One item is in at most one bucket.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+NONE = -1
+
+
+class Wheel(NamedTuple):
+    """heads: int32[coordinates, buckets], first item or -1; next, prev: int32[items], linked
+    items or -1; place: int64[items], the flat bucket an item is filed in or -1."""
+
+    heads: np.ndarray
+    next: np.ndarray
+    prev: np.ndarray
+    place: np.ndarray
+
+
+def make(coordinates: int, buckets: int, items: int) -> Wheel:
+    """An empty wheel."""
+    return Wheel(
+        np.full((coordinates, buckets), NONE, np.int32),
+        np.full(items, NONE, np.int32),
+        np.full(items, NONE, np.int32),
+        np.full(items, NONE, np.int64),
+    )
+
+
+@njit(error_model="numpy")
+def remove(wheel, item):
+    """Takes an item out of its bucket, if it is in one."""
+    place = wheel.place[item]
+    if place < 0:
+        return
+    after, before = wheel.next[item], wheel.prev[item]
+    if before >= 0:
+        wheel.next[before] = after
+    else:
+        width = wheel.heads.shape[1]
+        wheel.heads[place // width, place % width] = after
+    if after >= 0:
+        wheel.prev[after] = before
+    wheel.place[item] = NONE
+
+
+@njit(error_model="numpy")
+def insert(wheel, item, coordinate, bucket):
+    """Files an item that is in no bucket."""
+    head = wheel.heads[coordinate, bucket]
+    wheel.next[item] = head
+    wheel.prev[item] = NONE
+    if head >= 0:
+        wheel.prev[head] = item
+    wheel.heads[coordinate, bucket] = item
+    wheel.place[item] = np.int64(coordinate) * wheel.heads.shape[1] + bucket
+
+
+@njit(error_model="numpy")
+def drain(wheel, coordinate, first, last, out, count):
+    """Takes out every item of buckets first..last (inclusive) into out[count:]; returns count."""
+    for bucket in range(first, last + 1):
+        item = wheel.heads[coordinate, bucket]
+        while item >= 0:
+            after = wheel.next[item]
+            wheel.place[item] = NONE
+            out[count] = item
+            count += 1
+            item = after
+        wheel.heads[coordinate, bucket] = NONE
+    return count

@@ -1,0 +1,68 @@
+"""What a margin model is: parameters, and a rule that compiles them with a market into tables.
+
+A model never loops over accounts. It states, as integer arrays (`kernels/tables.py`), what one
+lot of each leg is worth in each of its columns and what it adds on; the kernels do the rest,
+for one account or a million, in either context (initial and maintenance).
+"""
+
+from typing import Any, ClassVar
+
+from seawall.kernels.rows import LegArrays
+from seawall.kernels.tables import Tables
+
+
+class Model:
+    """Base of all margin models.
+
+    kind: which account kernel reads the tables (`kernels/tables.py`).
+    certifies: whether the engine may skip accounts between ticks by certificates; where False
+    it evaluates every holder whenever the market or the time moves.
+    step_move_ppm, liquidation_fee_ppm: the worst move between two evaluations and the fee that
+    maintenance margin must cover together (`margin/envelope.py`).
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[int]
+    certifies: ClassVar[bool] = True
+    parameters: Any
+    step_move_ppm: int = 0
+    liquidation_fee_ppm: int = 0
+
+    def tables(self, market: Any) -> Tables:
+        """The whole board at one market snapshot.
+
+        Raises InputError for an instrument that the model cannot margin.
+        """
+        raise NotImplementedError
+
+    def worst_label(self, index: int) -> str:
+        """Words for the fourth output of the account kernel; empty where there is none."""
+        return ""
+
+    def envelope(self, market: Any) -> list[tuple[str, int, int]]:
+        """(where, maintenance ppm of a position's notional at its least, ppm needed) per rule."""
+        return []
+
+
+def leg_arrays(legs: Any) -> LegArrays:
+    """The arrays of `Market.legs` that the row kernels read."""
+    return LegArrays(
+        kind=legs.kind,
+        role=legs.role,
+        right=legs.right,
+        underlying=legs.underlying,
+        block=legs.block,
+        expiry_ns=legs.expiry_ns,
+        fix_ns=legs.fix_ns,
+        value_num=legs.value_num,
+        value_den=legs.value_den,
+        lot_num=legs.lot_num,
+        lot_den=legs.lot_den,
+        value_nano=legs.value_nano,
+        notional_nano=legs.notional_nano,
+        lot=legs.lot,
+        ratio=legs.ratio,
+        strike=legs.strike,
+        iv=legs.iv,
+    )
+

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seawall.core.times import format_ns
+from seawall.stress.replay import HEALTH_LABELS, Look
 
 __all__ = ["sparkline", "watch"]
 
@@ -33,6 +34,9 @@ _STYLES = {
     "bankrupt": "magenta",
     "recovered": "green",
 }
+_HEALTH_STYLES = ("magenta", "red", "dark_orange", "yellow", *("green",) * 5, "bright_black")
+_WORST = 16
+_LOOK_SHARE = 0.15  # of wall time, at most, for looking at every account
 _MARKS = {"ok": "●", "margin_call": "▲", "liquidatable": "■", "bankrupt": "✕", "recovered": "●"}
 
 
@@ -115,6 +119,8 @@ class _View:
         self.seen = (time.perf_counter(), 0, 0, replay.start_ns, 0.0)
         self.ticks_per_s = 0.0
         self.names = list(replay.names)
+        self.look_cost_s = self.looked = 0.0
+        self.look = self._look()
 
     def play(self, live: Live) -> None:
         """Advances and redraws until every event has been fed."""
@@ -149,13 +155,22 @@ class _View:
             Layout(self._worst(rows - prices_rows - 3)),
         )
         body["right"].split_column(
-            Layout(self._health(size.width - size.width // 2), size=len(self.replay.health_labels) + 2),
+            Layout(self._health(size.width - size.width // 2), size=len(HEALTH_LABELS) + 2),
             Layout(self._decisions(size.width - size.width // 2)),
         )
         return layout
 
+    def _look(self) -> Look:
+        started = time.perf_counter()
+        look = self.replay.look(_WORST)
+        self.looked = time.perf_counter()
+        self.look_cost_s = self.looked - started
+        return look
+
     def _remember(self) -> None:
         replay = self.replay
+        if replay.done or (time.perf_counter() - self.looked) * _LOOK_SHARE > self.look_cost_s:
+            self.look = self._look()
         for name, text in replay.prices.items():
             price = float(text)
             self.first.setdefault(name, price)
@@ -217,15 +232,14 @@ class _View:
         """Accounts by health over maintenance margin; bars on a logarithmic scale."""
         from math import log1p
 
-        counts = self.replay.engine.health_histogram()
-        labels = self.replay.health_labels
+        counts = self.look.health
         most = log1p(max(max(counts), 1))
         table = Table.grid(padding=(0, 1))
         table.add_column(justify="right", no_wrap=True)
         table.add_column(justify="right", no_wrap=True, width=9)
         table.add_column(no_wrap=True)
         room = max(width - 32, 4)
-        for label, count, style in zip(labels, counts, self.replay.health_styles, strict=True):
+        for label, count, style in zip(HEALTH_LABELS, counts, _HEALTH_STYLES, strict=True):
             bar = "█" * round(room * log1p(count) / most) if count else ""
             table.add_row(Text(label, "dim"), f"{count:,}", Text(bar, style))
         return Panel(table, title="health: (equity − MM) / MM", subtitle="accounts, log scale")
@@ -255,10 +269,9 @@ class _View:
         for justify in ("left", "right", "right", "right"):
             table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
         table.add_row(*(Text(word, style="dim") for word in ("account", "equity", "maintenance", "health")))
-        for row in self.replay.engine.worst(max(min(rows, 12), 1)):
-            style = "magenta" if row.equity_micro < 0 else "red" if row.health_micro < 0 else ""
-            amounts = (row.equity_micro, row.maintenance_micro, row.health_micro)
-            table.add_row(
-                Text(row.account, overflow="ellipsis"), *(Text(f"{a / 1e6:,.0f}", style) for a in amounts)
-            )
+        for account, equity, maintenance in self.look.worst[: max(rows, 1)]:
+            style = "magenta" if equity < 0 else "red" if equity < maintenance else ""
+            amounts = (equity, maintenance, equity - maintenance)
+            cells = (Text(f"{amount / 1e6:,.2f}", style) for amount in amounts)
+            table.add_row(Text(account, overflow="ellipsis"), *cells)
         return Panel(table, title="worst accounts")

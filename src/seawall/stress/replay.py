@@ -14,20 +14,24 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from seawall.core.errors import InputError
 from seawall.core.events import Event, Mark, Surface, Tick
 from seawall.core.times import format_ns
 from seawall.feeds.ticks import PriceHistory
 
-__all__ = ["KINDS", "DecisionLog", "Replay", "Sample"]
+__all__ = ["HEALTH_LABELS", "KINDS", "Look", "DecisionLog", "Replay", "Sample"]
 
 KINDS = ("margin_call", "liquidatable", "bankrupt", "recovered")
+HEALTH_LABELS = ("bankrupt", "below 0", "0 – 10 %", "10 – 25 %", "25 – 50 %", "50 – 100 %", "1 – 2 ×", "2 – 4 ×",
+                 "over 4 ×", "no margin")  # fmt: skip
+_EDGES = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 _AMOUNTS = ("equity_micro", "initial_micro", "maintenance_micro", "health_micro")
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """The state at one market time: prices by name, totals so far, accounts by status and by health."""
+    """The state at one market time: prices by name, totals so far, accounts by status and by HEALTH_LABELS."""
 
     at_ns: int
     prices: dict[str, float]
@@ -36,6 +40,16 @@ class Sample(msgspec.Struct, frozen=True):
     statuses: dict[str, int]
     health: list[int]
     busy_s: float
+
+
+class Look(msgspec.Struct, frozen=True):
+    """An exact look at all accounts: how many by HEALTH_LABELS, and the worst of those that need margin.
+
+    worst: (account, equity_micro, maintenance_micro), by health over maintenance margin.
+    """
+
+    health: list[int]
+    worst: list[tuple[str, int, int]]
 
 
 class DecisionLog:
@@ -62,7 +76,6 @@ class DecisionLog:
 
     def to_polars(self):
         """sequence, at (UTC), account, kind, market_version, amounts as Decimal(scale 6), cause."""
-        import numpy as np
         import polars as pl
 
         numbers = {
@@ -93,7 +106,7 @@ class Replay:
     does not have are an error, since a replay that ignores them silently would prove nothing.
     """
 
-    def __init__(self, engine: Any, history: PriceHistory, *, samples: int = 300):
+    def __init__(self, engine: Any, history: PriceHistory, *, samples: int = 240):
         market = engine.market
         self.engine, self.history, self.log = engine, history, DecisionLog()
         unknown = [
@@ -122,7 +135,8 @@ class Replay:
         self._next_tick = next(self._ticks, None)
         self._updates = iter(s for s in history.surfaces if s.at_ns >= market.as_of_ns)
         self._next_update = next(self._updates, None)
-        # Two seconds of market time share a sample at least, so that short paths are not all samples.
+        # A sample looks at every account: fewer of them for more accounts.
+        samples = min(samples, max(24, 24_000_000 // max(len(engine.names), 1)))
         self.step_ns = max((self.end_ns - self.start_ns) // max(samples, 1), 1)
         self._sample_due = self.start_ns + self.step_ns
 
@@ -133,8 +147,8 @@ class Replay:
 
     def run(self, progress: Callable[[Replay], None] | None = None) -> None:
         """Feeds everything; progress is called at every sample."""
-        while not self.done:
-            self.advance(self._sample_due)
+        while (at_ns := self._next_at()) is not None:
+            self.advance(max(at_ns + 1, self._sample_due))
             if progress is not None:
                 progress(self)
 
@@ -159,6 +173,22 @@ class Replay:
         if at_ns is None:
             self._sample(None)
         return True
+
+    def look(self, worst: int = 0) -> Look:
+        """Evaluates every account at the present market; decides nothing and changes nothing."""
+        rows = self.engine.sweep()
+        equity, maintenance = rows[:, 0], rows[:, 2]
+        ratio = (equity - maintenance) / np.maximum(maintenance, 1)
+        bins = 1 + np.searchsorted(_EDGES, ratio, side="right")
+        bins = np.where(equity < 0, 0, np.where(maintenance > 0, bins, len(HEALTH_LABELS) - 1))
+        health = np.bincount(bins, minlength=len(HEALTH_LABELS)).tolist()
+        count = min(worst, len(rows))
+        if not count:
+            return Look(health, [])
+        ratio = np.where((maintenance > 0) | (equity < 0), ratio, np.inf)
+        chosen = np.argpartition(ratio, count - 1)[:count]
+        chosen = chosen[np.argsort(ratio[chosen], kind="stable")].tolist()
+        return Look(health, [(self.engine.names[k], int(equity[k]), int(maintenance[k])) for k in chosen])
 
     def summary(self) -> dict[str, Any]:
         """Counts, spans and the state hash, as plain values for JSON."""
@@ -215,7 +245,7 @@ class Replay:
         self.samples.append(
             Sample(
                 self.now_ns, prices, self.ticks, dict(self.log.counts), dict(engine.counts),
-                [int(n) for n in engine.health_histogram()], self.busy_s,
+                self.look().health, self.busy_s,
             )
         )  # fmt: skip
         self._sample_due += self.step_ns * max(1, -(-(self.now_ns - self._sample_due) // self.step_ns))

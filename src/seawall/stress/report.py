@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from seawall.core.errors import InputError, MissingExtra
-from seawall.stress.replay import Replay
+from seawall.stress.replay import HEALTH_LABELS, Replay
 
 __all__ = ["draw", "write_outputs"]
 
@@ -119,9 +119,8 @@ def _health(axis, when, replay: Replay, figure) -> None:
     image = axis.pcolormesh(
         when, np.arange(counts.shape[0]), np.log10(1.0 + counts), cmap="magma_r", shading="nearest"
     )
-    labels = replay.health_labels
-    step = max(1, len(labels) // 8)
-    axis.set_yticks(np.arange(0, len(labels), step), labels[::step], fontsize=7)
+    labels = HEALTH_LABELS
+    axis.set_yticks(np.arange(len(labels)), labels, fontsize=7)
     axis.set_ylabel("health / maintenance margin")
     bar = figure.colorbar(image, ax=axis, pad=0.01)
     bar.set_label("accounts, log10", fontsize=8)

@@ -62,3 +62,10 @@ def test_the_python_of_the_pages_is_python():
 
 def test_the_readme_is_short_enough_to_be_read():
     assert README.count("\n") <= 250
+
+
+def test_every_decision_is_in_the_index():
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text("utf-8")
+    for page in sorted(folder.glob("[0-9]*.md")):
+        assert f"({page.name})" in index

@@ -59,6 +59,7 @@ def _path(start: dict[str, str], as_of_ns: int, steps: np.ndarray) -> Path:
     first = np.array([float(price) for price in start.values()])
     prices = first * np.exp(np.cumsum(steps, axis=0))
     decimals = 5 - np.floor(np.log10(first)).astype(int)
-    texts = [[f"{price:.{d}f}" for price, d in zip(row, decimals.clip(0), strict=True)] for row in prices.tolist()]
+    places = decimals.clip(0).tolist()
+    texts = [[f"{price:.{d}f}" for price, d in zip(row, places, strict=True)] for row in prices.tolist()]
     at_ns = [as_of_ns + SECOND_NS * (second + 1) for second in range(len(texts))]
     return Path(tuple(start), texts, at_ns)

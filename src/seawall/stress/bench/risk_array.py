@@ -48,7 +48,7 @@ def measure(setting: Setting, names: set[str]) -> list[Measure]:
     return found
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def _fill(legs, index, now_ns, shocks, model, values):
     work = np.zeros(3 * (cells.COLUMNS + 2))
     for leg in range(legs.kind.shape[0]):
@@ -60,7 +60,7 @@ def _seawall(setting: Setting) -> tuple[Callable[[], None], np.ndarray]:
     legs = leg_arrays(market.legs)
     shocks, constants = model.shocks(market.underlyings), model.constants(market.rate)
     values = np.zeros((len(legs.kind), cells.COLUMNS + 2), np.int64)
-    return lambda: _fill(legs, legs.index, market.as_of_ns, shocks, constants, values), values
+    return lambda: _fill(legs, market.legs.index, market.as_of_ns, shocks, constants, values), values
 
 
 class Inputs(NamedTuple):
@@ -82,7 +82,7 @@ def _inputs(setting: Setting) -> Inputs:
     chosen = np.flatnonzero(legs.kind == rows.OPTION)
     life = (legs.expiry_ns[chosen] - market.as_of_ns) / rows.YEAR_NS
     u = legs.underlying[chosen]
-    forward = (legs.index[u] * legs.ratio[chosen])[:, None] * shocks[u, rows.SHOCK_MULTIPLE]
+    forward = (market.legs.index[u] * legs.ratio[chosen])[:, None] * shocks[u, rows.SHOCK_MULTIPLE]
     multiples = np.array([_vol_multiples(years, constants) for years in life])
     level = shocks[u, rows.SHOCK_LEVEL]
     vol = np.where(level < 0, multiples[:, :1], np.where(level > 0, multiples[:, 1:], 1.0))

@@ -98,9 +98,8 @@ def _portfolio(setting: Setting) -> Sweep:
     out = np.zeros((len(accounts.row_ptr) - 1, 4), np.int64)
 
     def run() -> np.ndarray:
-        evaluate_accounts(
-            kind, tables, accounts.row_ptr, accounts.leg, accounts.lots, accounts.cash_nano, 0, len(out), out
-        )
+        first, last = accounts.row_ptr[:-1], accounts.row_ptr[1:]
+        evaluate_accounts(kind, tables, first, last, accounts.leg, accounts.lots, accounts.cash_nano, out)
         return out
 
     return run

@@ -1,0 +1,1 @@
+"""The vocabulary: errors, units, times, instruments, events. Imports nothing else of Seawall."""

@@ -1,0 +1,173 @@
+"""The error tree: bad data names its place, a bug names its invariant.
+
+    SeawallError
+    ├── InputError              place, found, expected                      exit code 2
+    │   ├── UnreadableFile      not there, not this format, damaged
+    │   ├── UnknownKey          a key or column that no format has
+    │   ├── MissingKey          a key or column that must be there
+    │   ├── BadNumber           not a finite decimal, not exact, out of its range
+    │   │   ├── NotWholeLots    a quantity between two lots
+    │   │   └── LimitExceeded   a figure whose sums could leave int64
+    │   ├── UnknownInstrument   a symbol the market does not list
+    │   ├── DuplicateRow        the same thing said twice
+    │   ├── ExpiredInstrument   something said about a contract after its expiry
+    │   ├── CrossedDates        dates in an order that cannot be
+    │   ├── ArbitrageSurface    a surface under which a variance or a price is negative
+    │   ├── StaleEvent          an event older than the one before it
+    │   └── UnsafeParameters    margin that does not survive one step
+    ├── MissingExtra            name, extra                                 exit code 2
+    └── InvariantError          a bug in Seawall: please report it          exit code 1
+
+An `InputError` prints as one line, `place: found X, expected Y`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArbitrageSurface",
+    "BadNumber",
+    "CrossedDates",
+    "DuplicateRow",
+    "ExpiredInstrument",
+    "InputError",
+    "InvariantError",
+    "LimitExceeded",
+    "MissingExtra",
+    "MissingKey",
+    "NotWholeLots",
+    "SeawallError",
+    "StaleEvent",
+    "UnknownInstrument",
+    "UnknownKey",
+    "UnreadableFile",
+    "UnsafeParameters",
+    "invariant",
+    "show",
+]
+
+SHOWN_CHARACTERS_MAX = 80
+
+
+class SeawallError(Exception):
+    """Everything Seawall raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(SeawallError):
+    """Bad data: where it stands, what was found there, what was expected instead."""
+
+    exit_code = 2
+
+    def __init__(self, place: str, found: object, expected: str) -> None:
+        super().__init__(place, found, expected)
+        self.place = place
+        self.found = found if isinstance(found, str) else show(found)
+        self.expected = expected
+
+    def __str__(self) -> str:
+        line = f"{self.place}: found {self.found}, expected {self.expected}"
+        return line.replace("\r", " ").replace("\n", " ")
+
+
+class UnreadableFile(InputError):
+    """A file that is not there, is not in the format its name says, or is damaged."""
+
+
+class UnknownKey(InputError):
+    """A key or a column that the format does not have."""
+
+
+class MissingKey(InputError):
+    """A key or a column that must be there and is not."""
+
+
+class BadNumber(InputError):
+    """A number that is not a finite decimal, not exact in its unit, or out of its range."""
+
+
+class NotWholeLots(BadNumber):
+    """A quantity that lies between two lots of its instrument."""
+
+
+class LimitExceeded(BadNumber):
+    """A figure so large that sums made of it could leave int64."""
+
+
+class UnknownInstrument(InputError):
+    """A symbol that the market does not list."""
+
+
+class DuplicateRow(InputError):
+    """The same row, symbol or key twice."""
+
+
+class ExpiredInstrument(InputError):
+    """A price, a position or a listing of a contract after its expiry."""
+
+
+class CrossedDates(InputError):
+    """Two dates in an order that cannot be, such as a strike fixed after the expiry."""
+
+
+class ArbitrageSurface(InputError):
+    """A volatility surface under which some variance or some price would be negative."""
+
+
+class StaleEvent(InputError):
+    """An event whose time lies before that of the event applied last."""
+
+
+class UnsafeParameters(InputError):
+    """A parameter set under which one allowed price step can exceed the maintenance margin."""
+
+
+class MissingExtra(SeawallError):
+    """A feature needs a package that is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, extra: str) -> None:
+        super().__init__(name, extra)
+        self.name = name
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"{self.name} is not installed; it comes with: pip install 'seawall[{self.extra}]'"
+
+
+class InvariantError(SeawallError):
+    """A promise that Seawall makes to itself was broken: a bug, never the user's data."""
+
+    def __init__(self, name: str, detail: str = "") -> None:
+        super().__init__(name, detail)
+        self.name = name
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"invariant broken: {self.name}" + (f" ({self.detail})" if self.detail else "")
+
+
+def invariant(holds: bool, name: str, detail: str = "") -> None:
+    """Raise `InvariantError(name)` unless `holds`; unlike `assert`, it cannot be switched off."""
+    if not holds:
+        raise InvariantError(name, detail)
+
+
+def show(value: object) -> str:
+    """`value` as an error message quotes it: short, on one line, strings in double quotes."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if isinstance(value, int) and value.bit_length() > 256:
+        return "a number of more than 77 digits"
+    text = str(value)
+    if len(text) > SHOWN_CHARACTERS_MAX:
+        text = text[:SHOWN_CHARACTERS_MAX] + "…"
+    text = "".join(c if c.isprintable() else "�" for c in text)
+    return f'"{text}"' if type(value) is str else text  # a number that JSON gave as text is a subclass

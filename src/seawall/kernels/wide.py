@@ -1,22 +1,21 @@
 """Products of int64 and a binary fixed-point factor through 128 bits, with a named rounding.
 
-Parts per million are too coarse for a discount on a book of ten million: these factors carry 40
-binary places (about 1e-12). LLVM multiplies and shifts 128-bit integers natively, so the product
+Parts per million are too coarse for a discount on a book of ten million: these factors carry 48
+binary places (4e-15). LLVM multiplies and shifts 128-bit integers natively, so the product
 is exact before the one rounding; an arithmetic shift right rounds down for either sign.
 """
 
-import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-PLACES = 40
+PLACES = 48
 ONE = 1 << PLACES
 
 
 @intrinsic
 def product_down(typing_context, a, b, c):  # type: ignore[no-untyped-def]
-    """floor(a · b · c / 2**40); the result must fit int64 and a · b · c must fit 128 bits."""
+    """floor(a · b · c / 2**48); the result must fit int64 and a · b · c must fit 128 bits."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         wide = ir.IntType(128)
@@ -29,21 +28,11 @@ def product_down(typing_context, a, b, c):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def scale_down(amount, factor):
-    """floor(amount · factor / 2**40)."""
+    """floor(amount · factor / 2**48)."""
     return product_down(amount, factor, 1)
 
 
 @njit(inline="always")
 def scale_up(amount, factor):
-    """ceil(amount · factor / 2**40)."""
+    """ceil(amount · factor / 2**48)."""
     return -product_down(-amount, factor, 1)
-
-
-def factor_down(values):
-    """int64 factors of `PLACES` binary places from float64, rounded down."""
-    return np.floor(np.asarray(values, np.float64) * ONE).astype(np.int64)
-
-
-def factor_up(values):
-    """int64 factors of `PLACES` binary places from float64, rounded up."""
-    return np.ceil(np.asarray(values, np.float64) * ONE).astype(np.int64)

@@ -26,6 +26,8 @@ from seawall.margin.venues.derive_standard import (
 
 RELATIVE = 1e-9
 FLOOR = 1e-9
+FLOOR_OF_GROSS = 1e-13
+NOISE = 1e-15  # a float sum's own rounding, of its gross
 YEAR_DAY_SECONDS = 86_400.0
 
 
@@ -45,24 +47,34 @@ def judge(data: dict[str, Any], vector: dict[str, Any], check: Check) -> None:
     if "markets" not in vector["input"]:
         _judge_leg(vector, check)
         return
-    portfolio = read_portfolio(vector["input"])
-    expected = vector["expected"]
+    portfolio, expected = _read(vector)
     figures = compute(portfolio)
+    floor = FLOOR + FLOOR_OF_GROSS * figures["gross"]
     whole = vector.get("tolerance", {}).get("kind") == "trunc_int"
     for name in ("IM", "MM"):
         if whole:
             check.truncated(name, expected[name], figures[name])
         else:
-            check.close(name, expected[name], figures[name], RELATIVE, FLOOR)
+            check.close(name, expected[name], figures[name], RELATIVE, floor)
     if "mtm" in expected:
-        check.close("mtm", expected["mtm"], figures["mtm"], RELATIVE, FLOOR)
+        check.close("mtm", expected["mtm"], figures["mtm"], RELATIVE, floor)
     for name, value in expected.get("components", {}).items():
         if name in figures and value is not None:
-            check.close(name, value, figures[name], RELATIVE, FLOOR)
+            check.close(name, value, figures[name], RELATIVE, floor)
+    noise = NOISE * figures["gross"]
     equity, initial, maintenance = kernel_margin(portfolio)
-    check.against_the_account("equity, integer", figures["mtm"], equity)
-    check.against_the_account("IM, integer", figures["IM"], equity - initial)
-    check.against_the_account("MM, integer", figures["MM"], equity - maintenance)
+    check.against_the_account("equity, integer", figures["mtm"], equity, noise)
+    check.against_the_account("IM, integer", figures["IM"], equity - initial, noise)
+    check.against_the_account("MM, integer", figures["MM"], equity - maintenance, noise)
+
+
+@reads
+def _read(vector: dict[str, Any]) -> tuple[Portfolio, dict[str, Any]]:
+    """The portfolio and the figures expected of it; IM and MM must be among them."""
+    expected = vector["expected"]
+    for name in ("IM", "MM"):
+        float(expected[name])
+    return read_portfolio(vector["input"]), expected
 
 
 def kernel_margin(portfolio: Portfolio) -> tuple[int, int, int]:
@@ -85,7 +97,9 @@ def _judge_leg(vector: dict[str, Any], check: Check) -> None:
     ):
         found = short * value
         check.close(name, float(expected[name]), found, relative, FLOOR)
-        check.against_the_account(f"{name}, integer", found, int(short) * -(-int(extra[0, column]) // 1000))
+        check.against_the_account(
+            f"{name}, integer", found, int(short) * -(-int(extra[0, column]) // 1000), 0.0
+        )
 
 
 @reads
@@ -113,7 +127,9 @@ def compute(portfolio: Portfolio) -> dict[str, float]:
     charges = side_charges(board, mark)
     value = mark * lots
     option, perpetual, base = board.kind == OPTION, board.kind == PERPETUAL, board.kind == BASE
+    gross = float(np.abs(value).sum()) + float(np.abs(charges).max(axis=1, initial=0.0).sum())
     figures: dict[str, float] = {"mtm": float(value.sum()) + portfolio.cash}
+    figures["gross"] = gross + abs(portfolio.cash)
     net = {"IM": portfolio.cash, "MM": portfolio.cash}
     for u, name in enumerate(portfolio.names):
         totals = dict.fromkeys(("OptionIM", "OptionMM", "OptionIsolatedIM", "OptionIsolatedMM"), 0.0)

@@ -122,10 +122,15 @@ class Check:
         if expected not in (math.trunc(found - slack), math.trunc(found + slack)):
             self._fail(field, expected, found, "equal after truncation toward zero")
 
-    def against_the_account(self, field: str, net: float, net_micro: int, quote: float = 0.01) -> None:
-        """The integer net margin is at most the float one (+1e-6) and at least it less `quote`."""
+    def against_the_account(
+        self, field: str, net: float, net_micro: int, noise: float, quote: float = 0.01
+    ) -> None:
+        """The integer net margin is at most the float one and at least it less `quote`.
+
+        noise: the float's own rounding; a micro is added to it.
+        """
         self.compared += 1
         found = net_micro / 1e6
-        slack = 1e-6 + 1e-14 * abs(net)
+        slack = 1e-6 + noise
         if not net - quote <= found <= net + slack:
             self._fail(field, net, found, f"at most {quote:g} below, never above")

@@ -11,7 +11,6 @@ import numpy as np
 
 from seawall.kernels import blocks
 from seawall.kernels.tables import BLOCKS, Tables
-from seawall.kernels.wide import factor_down, factor_up
 from seawall.margin.model import Model
 from seawall.margin.venues.derive_parameters import PortfolioParameters, check_portfolio, mainnet_portfolio
 from seawall.margin.venues.derive_values import (
@@ -23,7 +22,16 @@ from seawall.margin.venues.derive_values import (
     risk_values,
     static_discounts,
 )
-from seawall.margin.venues.listed import ROLE_OPTION, ROLE_SPOT, check_listed, merge, nano_down, nano_up
+from seawall.margin.venues.listed import (
+    ROLE_OPTION,
+    ROLE_SPOT,
+    check_listed,
+    factor_down,
+    factor_up,
+    merge,
+    nano_down,
+    nano_up,
+)
 
 
 class DerivePortfolioModel(Model):

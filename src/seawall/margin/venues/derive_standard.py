@@ -13,11 +13,19 @@ import numpy as np
 from seawall.core.errors import InputError
 from seawall.kernels import payoff, shocked
 from seawall.kernels.tables import PAYOFF, Tables
-from seawall.kernels.wide import factor_down, factor_up
 from seawall.margin.model import Model
 from seawall.margin.venues.derive_parameters import StandardMarket, StandardParameters, mainnet_standard
 from seawall.margin.venues.derive_values import YEAR_SECONDS
-from seawall.margin.venues.listed import ROLE_OPTION, ROLE_SPOT, check_listed, merge, nano_down, nano_up
+from seawall.margin.venues.listed import (
+    ROLE_OPTION,
+    ROLE_SPOT,
+    check_listed,
+    factor_down,
+    factor_up,
+    merge,
+    nano_down,
+    nano_up,
+)
 
 OPTION, PERPETUAL, BASE = range(3)
 

@@ -6,9 +6,11 @@ import msgspec
 import numpy as np
 
 from seawall.core.errors import InputError, LimitExceeded
+from seawall.kernels.wide import ONE
 
 NANO = 1e9
 NANO_LIMIT = 2.0**62
+FACTOR_LIMIT = 2.0**14
 ROLE_SPOT, ROLE_OPTION = 0, 3
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -66,4 +68,20 @@ def _nano(scaled: np.ndarray) -> np.ndarray:
         raise LimitExceeded(
             "derive risk value of one lot", f"{largest:.3g}", f"below {NANO_LIMIT / NANO:.3g}"
         )
+    return scaled.astype(np.int64)
+
+
+def factor_down(values: Any) -> np.ndarray:
+    """int64 fixed-point factors (`kernels/wide.py`) of non-negative float64, rounded down."""
+    return _factor(np.floor(np.asarray(values, np.float64) * ONE))
+
+
+def factor_up(values: Any) -> np.ndarray:
+    """int64 fixed-point factors (`kernels/wide.py`) of non-negative float64, rounded up."""
+    return _factor(np.ceil(np.asarray(values, np.float64) * ONE))
+
+
+def _factor(scaled: np.ndarray) -> np.ndarray:
+    if not (np.isfinite(scaled).all() and (scaled >= 0.0).all() and (scaled < FACTOR_LIMIT * ONE).all()):
+        raise LimitExceeded("derive factor", "one out of range", f"factors from 0 to {FACTOR_LIMIT:g}")
     return scaled.astype(np.int64)

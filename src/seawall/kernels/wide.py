@@ -5,7 +5,7 @@ binary places (4e-15). LLVM multiplies and shifts 128-bit integers natively, so 
 is exact before the one rounding; an arithmetic shift right rounds down for either sign.
 """
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -14,10 +14,10 @@ ONE = 1 << PLACES
 
 
 @intrinsic
-def product_down(typing_context, a, b, c):  # type: ignore[no-untyped-def]
+def product_down(typing_context, a, b, c):
     """floor(a · b · c / 2**48); the result must fit int64 and a · b · c must fit 128 bits."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         wide = ir.IntType(128)
         x, y, z = (builder.sext(argument, wide) for argument in arguments)
         product = builder.mul(builder.mul(x, y), z)

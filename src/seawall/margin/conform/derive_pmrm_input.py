@@ -146,46 +146,33 @@ def _portfolio(
 
 def read_v2(raw: dict[str, Any]) -> PortfolioParameters:
     """Parameters of a version 2 vector."""
-    margin, basis, other, vol = (
-        raw["margin"],
-        raw["basis_contingency"],
-        raw["other_contingency"],
-        raw["vol_shock"],
-    )
-    return PortfolioParameters(
-        version=2,
-        scenarios=_scenarios(raw),
-        skew=SkewShock(**{name: float(value) for name, value in raw["skew_shock"].items()}),
-        **{name: float(value) for part in (margin, vol) for name, value in part.items()},
-        **{name: float(value) for name, value in other.items()},
-        **_basis(basis),
-    )
+    fields = {"version": 2, "scenarios": _scenarios(raw), **_basis(raw["basis_contingency"])}
+    fields["skew"] = SkewShock(**{name: float(value) for name, value in raw["skew_shock"].items()})
+    for part in ("margin", "vol_shock", "other_contingency"):
+        fields |= {name: float(value) for name, value in raw[part].items()}
+    return PortfolioParameters(**fields)
 
 
 def read_v1(raw: dict[str, Any]) -> PortfolioParameters:
     """Parameters of a version 1 vector."""
-    margin, other, vol = raw["margin"], raw["other_contingency"], raw["vol_shock"]
-    return PortfolioParameters(
-        version=1,
-        scenarios=_scenarios(raw),
-        **{name: float(value) for name, value in vol.items()},
-        min_vol_up_shock=0.0,
-        im_factor=float(margin["im_factor"]),
-        mm_factor=1.0,
-        long_base_static_discount=float(margin["base_static_discount"]),
-        long_rate_mult=float(margin["rate_mult"]),
-        long_rate_add=float(margin["rate_add"]),
-        mm_perp_percent=float(other["perp_percent"]),
-        im_perp_percent=0.0,
-        mm_option_percent=float(other["option_percent"]),
-        im_option_percent=0.0,
-        base_percent=float(other["base_percent"]),
-        **{
-            name: float(other[name])
-            for name in ("peg_loss_threshold", "peg_loss_factor", "conf_threshold", "conf_margin")
-        },
-        **_basis(raw["basis_contingency"]),
-    )
+    margin, other = raw["margin"], raw["other_contingency"]
+    fields = {"version": 1, "scenarios": _scenarios(raw), **_basis(raw["basis_contingency"])}
+    fields |= {name: float(value) for name, value in raw["vol_shock"].items()}
+    for name in ("peg_loss_threshold", "peg_loss_factor", "conf_threshold", "conf_margin", "base_percent"):
+        fields[name] = float(other[name])
+    fields |= {
+        "min_vol_up_shock": 0.0,
+        "im_factor": float(margin["im_factor"]),
+        "mm_factor": 1.0,
+        "long_base_static_discount": float(margin["base_static_discount"]),
+        "long_rate_mult": float(margin["rate_mult"]),
+        "long_rate_add": float(margin["rate_add"]),
+        "mm_perp_percent": float(other["perp_percent"]),
+        "im_perp_percent": 0.0,
+        "mm_option_percent": float(other["option_percent"]),
+        "im_option_percent": 0.0,
+    }
+    return PortfolioParameters(**fields)
 
 
 def _scenarios(raw: dict[str, Any]) -> tuple[Scenario, ...]:
@@ -195,7 +182,7 @@ def _scenarios(raw: dict[str, Any]) -> tuple[Scenario, ...]:
     )
 
 
-def _basis(raw: dict[str, Any]) -> dict[str, float]:
+def _basis(raw: dict[str, Any]) -> dict[str, Any]:
     return {
         "basis_up": float(raw["scenario_spot_up"]),
         "basis_down": float(raw["scenario_spot_down"]),

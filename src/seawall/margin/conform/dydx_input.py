@@ -85,8 +85,8 @@ def perpetuals(data: dict[str, Any], fields: Fields) -> dict[int, rules.Perpetua
     """The markets of a row: its own list, prices and open interests over the file's fixtures."""
     fixtures = data["fixtures"]
     prices = {integer(row["Id"]): row for row in fixtures["oracle_prices"]}
-    for key in PRICE_KEYS:
-        prices.update({integer(row["Id"]): row for row in fields.take(key) or []})
+    for name in PRICE_KEYS:
+        prices.update({integer(row["Id"]): row for row in fields.take(name) or []})
     tiers_by_id = {integer(row["Id"]): tier(row) for row in fixtures["liquidity_tiers"]}
     out = {}
     for raw in fields.take("perpetuals") or []:

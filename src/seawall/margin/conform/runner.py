@@ -55,6 +55,7 @@ def _judge_file(path: Path) -> FileReport:
         count = _count(data)
         return FileReport(str(path), 0, 0, count, (), {"no model here answers this family of vectors": count})
     judge, rows = family
+    whole: dict[str, Any] = data if isinstance(data, dict) else {}
     passed = failed = 0
     failures = []
     reasons: Counter[str] = Counter()
@@ -62,7 +63,7 @@ def _judge_file(path: Path) -> FileReport:
         name = str(row.get("id") or row.get("name") or f"vectors[{position}]")
         check = Check(name)
         try:
-            judge(data, row, check)
+            judge(whole, row, check)
             if not check.compared:
                 raise Unsupported("the source asserts no figure")
         except Unsupported as reason:

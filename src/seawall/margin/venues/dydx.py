@@ -64,7 +64,7 @@ class DydxModel(TieredModel):
         return sorted(self.parameters.tiers)
 
     def _named_sets(self) -> list[tuple[str, tuple[Tier, ...]]]:
-        out = []
+        out: list[tuple[str, tuple[Tier, ...]]] = []
         for name in self._names():
             tier = self.parameters.tiers[name]
             maintenance = maintenance_ppm(tier.initial_ppm, tier.maintenance_fraction_ppm)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
@@ -79,7 +79,7 @@ def exp_(x):
 
 @njit(cache=True, forceinline=True, error_model="numpy")
 def log_(x):
-    """Natural logarithm of x > 0, absolute error below 2e-16 + 2e-16·|log x|; subnormal x count as 2.2e-308."""
+    """Natural logarithm of x > 0, absolute error 2e-16 + 2e-16·|log x|; subnormals count as 2.2e-308."""
     bits = _bits_of(max(x, _SMALLEST_NORMAL)) + (_ONE_BITS - _SQRT_HALF_BITS)
     n = float((bits >> 52) - 1023)
     m = _float_of((bits & _MANTISSA_BITS) + _SQRT_HALF_BITS)

@@ -114,9 +114,7 @@ def check_calendar(surfaces: Iterable[Surface], place: str) -> None:
         w = surface.total_variance(0.0)
         _, before = last.get(surface.underlying, (0, 0.0))
         if w < before * (1 - 1e-9):
-            found = (
-                f"at-the-money variance {w:g} of {surface.underlying} after {before:g} at an earlier expiry"
-            )
+            found = f"at-the-money variance {w:g} of {surface.underlying} after {before:g} earlier"
             raise ArbitrageSurface(place, found, "total variance that does not fall with expiry")
         last[surface.underlying] = (surface.expiry_ns, w)
 

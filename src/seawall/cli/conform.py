@@ -18,16 +18,17 @@ def command(
     from seawall.margin.conform import run
 
     with output.status("running vectors"):
-        result = run(paths)
+        report = run(paths)
     if json:
-        output.print_json(result)
+        output.print_json(report.to_json_object())
     else:
-        rows = [
-            [f["file"], *(str(f[k]) for k in ("passed", "failed", "unsupported"))] for f in result["files"]
-        ]
+        rows = [[f.file, str(f.passed), str(f.failed), str(f.unsupported)] for f in report.files]
         output.print_table(["file", "passed", "failed", "unsupported"], rows)
-        for file in result["files"]:
-            for failure in file["failures"]:
-                output.note(f"{file['file']}: {failure}")
-    if any(file["failed"] for file in result["files"]):
+        for file in report.files:
+            for f in file.failures[:20]:
+                difference = f"{f.field} found {f.found}, expected {f.expected} ({f.tolerance})"
+                output.note(f"{file.file}: {f.name}: {difference}")
+            for reason, count in file.reasons.items():
+                output.note(f"{file.file}: {count:,} unsupported: {reason}")
+    if not report.ok:
         raise typer.Exit(1)

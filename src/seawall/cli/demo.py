@@ -82,7 +82,7 @@ class _Steps:
 
         self.population = populate(self.market, self.accounts, self.seed)
         yield "engine (kernels compile on the first run)"
-        from seawall.engine import Engine
+        from seawall.engine.loop import Engine
 
         engine = Engine(self.population, self.market, self.model)
         from seawall.stress.replay import Replay

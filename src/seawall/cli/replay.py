@@ -40,7 +40,7 @@ def command(
         from seawall.ledger.book import Book
         from seawall.market.market import Market
 
-        from seawall.engine import Engine
+        from seawall.engine.loop import Engine
         from seawall.stress.replay import Replay
 
         given = None if market is None else Market.load(market)

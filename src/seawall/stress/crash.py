@@ -83,7 +83,7 @@ def _noise(rng: np.random.Generator, seconds: np.ndarray, depth: np.ndarray, ste
     common = rng.standard_normal((len(seconds), 1))
     own = rng.standard_normal((len(seconds), len(NAMES)))
     falls = np.array([fall for _, fall in NAMES.values()])
-    scale = 0.00009 * np.sqrt(step_s) * (1.0 + 2.0 * falls)
+    scale = 0.00016 * np.sqrt(step_s) * (1.0 + 2.0 * falls)
     shocks = (0.8 * common + 0.6 * own) * loud[:, None] * scale
     keep = 0.996**step_s
     path = np.empty_like(shocks)

@@ -186,35 +186,41 @@ class _Table:
         self.haircut = np.asarray(legs.haircut_ppm) * 1e-6
 
     def _partners(self, legs: Any) -> None:
-        """partner[p][leg]: the other right, the next strike, the hedge; itself where there is none."""
-        own = np.arange(self.count)
-        self.partner = np.stack([own, own.copy(), own.copy(), own.copy()])
+        """partner[p][leg]: the other right, the next strike, the hedge; itself where there is none.
+
+        A short perpetual is hedged with coin, a long one (partner[4]) with a future: coin is never borrowed.
+        """
+        self.partner = np.tile(np.arange(self.count), (5, 1))
         keys = {}
         columns = (legs.role, legs.underlying, legs.expiry_ns, legs.right, legs.strike)
         rows = list(zip(*(np.asarray(column).tolist() for column in columns), strict=True))
         perpetual: dict[int, int] = {}
-        other: dict[int, int] = {}
+        future: dict[int, int] = {}
+        spot: dict[int, int] = {}
         ladder: dict[tuple, list[tuple[float, int]]] = {}
         for i, (role, u, expiry, right, strike) in enumerate(rows):
             if role == _PERPETUAL:
                 perpetual.setdefault(u, i)
-            elif role in (_SPOT, _FUTURE):
-                other.setdefault(u, i)
+            elif role == _FUTURE:
+                future.setdefault(u, i)
+            elif role == _SPOT:
+                spot.setdefault(u, i)
             elif role == _OPTION:
                 keys[u, expiry, strike, right] = i
                 ladder.setdefault((u, expiry, right), []).append((strike, i))
         for (u, expiry, strike, right), i in keys.items():
             self.partner[1, i] = keys.get((u, expiry, strike, -right), i)
-            self.partner[3, i] = perpetual.get(u, other.get(u, i))
+            self.partner[3:, i] = perpetual.get(u, future.get(u, i))
         for strikes in ladder.values():
             strikes.sort()
             for (_, low), (_, high) in zip(strikes, strikes[1:]):
                 self.partner[2, low] = high
         for i, (role, u, *_) in enumerate(rows):
             if role == _PERPETUAL:
-                self.partner[3, i] = other.get(u, i)
+                self.partner[3, i] = spot.get(u, future.get(u, i))
+                self.partner[4, i] = future.get(u, i)
             elif role == _FUTURE:
-                self.partner[3, i] = perpetual.get(u, i)
+                self.partner[3:, i] = perpetual.get(u, i)
 
     def _requirements(self, legs: Any, index: np.ndarray) -> None:
         """Estimated initial margin of one lot held long and held short."""
@@ -224,12 +230,12 @@ class _Table:
         for u in range(len(legs.index)):
             mask = option & (np.asarray(legs.underlying) == u)
             vol[u] = float(np.median(iv[mask])) if mask.any() else 0.7
-        rate = np.clip(0.28 * vol, 0.10, 0.35)[legs.underlying]
+        rate = np.clip(0.44 * vol, 0.17, 0.50)[legs.underlying]
         away = np.where(option, legs.right * (np.asarray(legs.strike) - index) / index, 0.0)
-        short = np.maximum(1.15 * rate - np.maximum(away, 0.0), 0.6 * rate)
+        short = np.maximum(0.9 * rate - np.maximum(away, 0.0), 0.5 * rate)
         # A floor keeps nearly worthless options from being bought by the million.
         self.need_long = np.where(
-            option, np.maximum(self.lot_value, 0.02 * self.lot_notional), rate * self.lot_notional
+            option, np.maximum(1.4 * self.lot_value, 0.02 * self.lot_notional), rate * self.lot_notional
         )
         self.need_short = np.where(option, short * self.lot_notional, rate * self.lot_notional)
         spot = self.role == _SPOT
@@ -334,8 +340,8 @@ def _pairs(table: _Table, style: np.ndarray, wanted: np.ndarray, rng: np.random.
     pool = kind == 6
     first[pool] = np.searchsorted(table.isolated_cdf, uniform[pool])
     form = (rng.random(rows)[:, None] > np.cumsum(_PAIRING, axis=1)[kind]).sum(axis=1).clip(0, 3)
-    second = table.partner[form, first]
     side = np.where(rng.random(rows) < _LONG[kind], 1, -1)
+    second = table.partner[np.where((form == 3) & (side > 0), 4, form), first]
     worth = np.exp(0.8 * rng.standard_normal(rows))
     weight = worth / table.lot_notional[first]
     # Straddles share a side; verticals and hedges oppose, a hedge by the sign of the delta.
@@ -344,7 +350,10 @@ def _pairs(table: _Table, style: np.ndarray, wanted: np.ndarray, rng: np.random.
     ratio = np.where(form == 3, np.maximum(np.abs(delta), 0.05), 1.0)
     weight2 = weight * ratio * table.lot_notional[first] / table.lot_notional[second]
     # What a pair needs against the sum of its legs' own needs, roughly.
-    relief = np.array([1.0, 0.8, 0.45, 0.45])[form]
+    relief = np.array([1.0, 0.8, 0.6, 0.6])[form]
+    # Two derivatives hedge each other; a coin is collateral with a haircut first.
+    both_linear = (form == 3) & (table.role[first] != _OPTION)
+    relief = np.where(both_linear, np.where(table.role[second] == _SPOT, 1.1, 0.35), relief)
     account = np.repeat(owner, 2)
     leg = np.stack([first, second], axis=1).ravel()
     both = np.stack([side, side2], axis=1).ravel()
@@ -352,8 +361,8 @@ def _pairs(table: _Table, style: np.ndarray, wanted: np.ndarray, rng: np.random.
     return account, leg, both, weights, np.repeat(relief, 2)
 
 
-def _distinct(legs: int, wanted: np.ndarray, account, leg, *columns) -> tuple:
-    """The first `wanted` distinct legs of each account, in the order drawn."""
+def _distinct(legs: int, wanted: np.ndarray, account, leg, side, weight, relief) -> tuple:
+    """The first `wanted` distinct legs of each account, in the order drawn; half a pair gets no relief."""
     key = account * legs + leg
     order = np.argsort(key, kind="stable")
     ordered = key[order]
@@ -363,7 +372,9 @@ def _distinct(legs: int, wanted: np.ndarray, account, leg, *columns) -> tuple:
     starts = np.searchsorted(account, np.arange(len(wanted)))
     before = np.where(starts > 0, seen[np.maximum(starts - 1, 0)], 0)
     kept = fresh & (seen - before[account] <= wanted[account])
-    return (account[kept], leg[kept], *(column[kept] for column in columns))
+    whole = kept.reshape(-1, 2).all(axis=1).repeat(2)
+    relief = np.where(whole, relief, 1.0)
+    return account[kept], leg[kept], side[kept], weight[kept], relief[kept]
 
 
 def _utilisation(count: int, rng: np.random.Generator) -> np.ndarray:

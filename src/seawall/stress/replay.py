@@ -45,7 +45,7 @@ class Sample(msgspec.Struct, frozen=True):
 class Look(msgspec.Struct, frozen=True):
     """An exact look at all accounts: how many by HEALTH_LABELS, and the worst of those that need margin.
 
-    worst: (account, equity_micro, maintenance_micro), by health over maintenance margin.
+    worst: (account, equity_micro, maintenance_micro), the largest shortfalls first, then the least room.
     """
 
     health: list[int]
@@ -185,9 +185,11 @@ class Replay:
         count = min(worst, len(rows))
         if not count:
             return Look(health, [])
-        ratio = np.where((maintenance > 0) | (equity < 0), ratio, np.inf)
-        chosen = np.argpartition(ratio, count - 1)[:count]
-        chosen = chosen[np.argsort(ratio[chosen], kind="stable")].tolist()
+        # The largest shortfalls first (in money), then those nearest to the line.
+        key = np.where(equity < maintenance, (equity - maintenance).astype(float), ratio)
+        key = np.where((maintenance > 0) | (equity < 0), key, np.inf)
+        chosen = np.argpartition(key, count - 1)[:count]
+        chosen = chosen[np.argsort(key[chosen], kind="stable")].tolist()
         return Look(health, [(self.engine.names[k], int(equity[k]), int(maintenance[k])) for k in chosen])
 
     def summary(self) -> dict[str, Any]:

@@ -116,9 +116,8 @@ def _under_margin(axis, when, replay: Replay) -> None:
 def _health(axis, when, replay: Replay, figure) -> None:
     """Accounts by health over time: one column per sample, share of accounts by logarithm of their number."""
     counts = np.array([sample.health for sample in replay.samples], float).T
-    image = axis.pcolormesh(
-        when, np.arange(counts.shape[0]), np.log10(1.0 + counts), cmap="magma_r", shading="nearest"
-    )
+    shade = np.where(counts > 0, np.log10(np.maximum(counts, 1.0)), np.nan)
+    image = axis.pcolormesh(when, np.arange(len(counts)), shade, cmap="magma_r", shading="nearest")
     labels = HEALTH_LABELS
     axis.set_yticks(np.arange(len(labels)), labels, fontsize=7)
     axis.set_ylabel("health / maintenance margin")

@@ -18,7 +18,7 @@ def command(
     out: Path | None = typer.Option(None, help="Write the whole result to this .parquet or .csv file."),
     json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
-    """Equity, initial and maintenance margin of every account. Exit code 1 if any account is liquidatable."""
+    """Equity, initial and maintenance margin of every account."""
     from seawall.cli import output
     from seawall.core.errors import InputError
 
@@ -42,7 +42,6 @@ def command(
         if unknown:
             raise InputError(str(book), f"no account {unknown[0]!r}", "an account of the book")
         chosen = frame.filter(pl.col("account").is_in(account))
-    under = chosen.filter(pl.col("status").is_in(["liquidatable", "bankrupt"])).height
     shown = chosen.sort("health", maintain_order=True) if limit else chosen
     shown = output.take(shown, limit if limit or json else 40)
     if json:
@@ -76,8 +75,6 @@ def command(
             print(
                 f"{shown.height} of {chosen.height:,} accounts; see --limit, --account, --out, --json"
             )
-    if under:
-        raise typer.Exit(1)
 
 
 def _ratio(value) -> str:

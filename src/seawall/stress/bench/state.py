@@ -30,7 +30,7 @@ def measure(setting: Setting, names: set[str]) -> list[Measure]:
 
 def hold(quick: bool) -> int:
     """Resident bytes of this process once an engine is ready and what built it is gone."""
-    from seawall.engine import Engine
+    from seawall.engine.loop import Engine
 
     setting = Setting(quick=quick)
     engine = Engine(setting.book, setting.market, setting.model)

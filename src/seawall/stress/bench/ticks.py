@@ -72,7 +72,7 @@ class _Subject:
     """An engine and the sweep that it replaces, on one book."""
 
     def __init__(self, setting: Setting, book: Any) -> None:
-        from seawall.engine import Engine
+        from seawall.engine.loop import Engine
 
         setting.say(f"engine of {len(book.accounts.names):,} accounts")
         self.setting = setting

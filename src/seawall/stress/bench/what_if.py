@@ -24,7 +24,7 @@ ACCOUNTS = 20_000
 
 def measure(setting: Setting, names: set[str]) -> list[Measure]:
     """The 99th percentile of `Engine.what_if` in microseconds."""
-    from seawall.engine import Engine
+    from seawall.engine.loop import Engine
 
     calls = 500 if setting.quick else 20_000
     book = setting.population(min(ACCOUNTS, setting.size))

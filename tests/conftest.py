@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import samples
+
 ROOT = Path(__file__).resolve().parent.parent
 
 settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,3 +30,17 @@ def shared_dir() -> Path:
     if not (folder / "vectors").is_dir() and not (folder / "data").is_dir():
         pytest.skip(f"no development data at {folder} (set SEAWALL_SHARED to its folder)")
     return folder
+
+
+@pytest.fixture
+def sample_document() -> dict:
+    """A new copy of the small market's document, see `samples.py`."""
+    return samples.market_document()
+
+
+@pytest.fixture
+def sample_market():
+    """The small market, loaded."""
+    from seawall.market.market import Market
+
+    return Market.from_document(samples.market_document())

@@ -16,8 +16,8 @@ from numba import njit
 from seawall.engine import bounds
 from seawall.engine.nodes import ladder_step
 from seawall.engine.state import LADDER, RING
-from seawall.kernels import anchors, cells, orders
-from seawall.kernels.tables import CELLS
+from seawall.kernels import anchors, cells, orders, rows
+from seawall.kernels.tables import CELLS, tables_at
 
 FALL, RISE = 0, 1
 LOW, HIGH = 0, 1
@@ -83,7 +83,7 @@ def make_scratch(underlyings: int) -> Scratch:
         kept=np.zeros((2, 2, width)),
         exact=np.zeros((2, count, width), np.int64),
         profile_work=np.zeros(2, np.int64),
-        float_work=np.zeros(3 * (cells.COLUMNS + 2)),
+        float_work=np.zeros(rows.WORK),
     )
 
 
@@ -207,7 +207,7 @@ def _prepare(kind, board, nodes, holdings, i, width, scratch, orders_too, work):
     for extra_set in range(2 if orders_too else 1):
         for k in range(RING):
             ring = (cell - 1 + k) & (RING - 1)
-            here = board.tables._replace(values=nodes.values[width, ring], extra=nodes.extra[width, ring])
+            here = tables_at(board.tables, nodes.values[width, ring], nodes.extra[width, ring])
             profile(kind, here, holdings, i, scratch, extra_set == WITH_ORDERS, work, scratch.profile[k])
         for side in range(2):
             low = scratch.region[extra_set, i, width, side, LOW]

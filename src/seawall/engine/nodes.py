@@ -12,7 +12,7 @@ from numba import njit
 from seawall.engine.state import LADDER, NODE_FILLS, RING
 from seawall.kernels import anchors, cells, rows, tier_rows
 from seawall.kernels.normal import norm_cdf
-from seawall.kernels.tables import CELLS, TIERS, Tables
+from seawall.kernels.tables import CELLS, TIERS, tables_at
 
 VEGA_MAX = 0.3989422804014328  # greatest vega per unit of total volatility and strike: φ(0)
 LADDER_GROWTH = 4
@@ -119,20 +119,9 @@ def _fill(kind, board, nodes, underlying, width, node, step, now_ns):
     ring = node & (RING - 1)
     values = nodes.values[width, ring]
     extra = nodes.extra[width, ring]
-    work = np.empty(3 * (cells.COLUMNS + 2))
+    work = np.empty(rows.WORK)
     tables = board.tables
-    here = Tables(
-        values,
-        extra,
-        tables.leg_block,
-        tables.leg_group,
-        tables.leg_underlying,
-        tables.leg_right,
-        tables.block_params,
-        tables.scenario_params,
-        tables.underlying_params,
-        tables.scalars,
-    )
+    here = tables_at(tables, values, extra)
     for leg in range(board.leg_first[underlying], board.leg_first[underlying + 1]):
         if kind == TIERS:
             tier_rows.refresh_leg(legs, leg, price, now_ns, model[rows.MODEL_RATE], here)

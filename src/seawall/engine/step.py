@@ -25,6 +25,7 @@ from seawall.engine.state import (
     LADDER,
     ROW_FILLS,
     TOUCHED,
+    Holdings,
 )
 from seawall.kernels import anchors, cells, rows, tier_rows, tiers, wheel
 from seawall.kernels.fixed import mul_ppm_ceil
@@ -375,13 +376,20 @@ def what_if(
     one = np.zeros(1, np.int64)
     size = np.full(1, count)
     cash = np.full(1, holdings.cash_nano[account] - paid_nano)
-    trial = holdings._replace(
-        cash_nano=cash,
-        start=one,
-        length=size,
-        leg=legs[:count],
-        lots=lots[:count],
-        order_start=holdings.order_start[account : account + 1],
-        order_length=holdings.order_length[account : account + 1],
+    trial = Holdings(
+        cash,
+        one,
+        size,
+        legs[:count],
+        lots[:count],
+        holdings.order_start[account : account + 1],
+        holdings.order_length[account : account + 1],
+        holdings.order_leg,
+        holdings.order_lots,
+        holdings.order_limit_nano,
+        holdings.watch_start,
+        holdings.watch_length,
+        holdings.watch_underlying,
+        holdings.watch_account,
     )
     figures(kind, board, trial, 0, now_ns, version, scratch, sums, out)

@@ -12,7 +12,7 @@ def fill_board(legs, index, now_ns, shocks, model, steps, values):
 
     index: float64[U]; steps: float64[U], log-price step of the anchor grid per underlying.
     """
-    work = np.zeros(3 * (cells.COLUMNS + 2))
+    work = np.zeros(rows.WORK)
     for leg in range(legs.kind.shape[0]):
         u = legs.underlying[leg]
         rows.fill_values(legs, leg, index[u], now_ns, shocks, model, work, values[leg])

@@ -36,6 +36,7 @@ SHOCK_MULTIPLE, SHOCK_LOG, SHOCK_DAMPING, SHOCK_LEVEL = 0, 1, 2, 3
 MODEL_VOL_UP, MODEL_VOL_DOWN, MODEL_POWER_SHORT, MODEL_POWER_LONG, MODEL_FLOOR_YEARS = 0, 1, 2, 3, 4
 MODEL_BASIS, MODEL_BASIS_SLOPE, MODEL_RATE, MODEL_ANCHOR = 5, 6, 7, 8
 VOL_REFERENCE_YEARS = 30.0 / 365.0
+WORK = 4 * (cells.COLUMNS + 2)
 
 
 class LegArrays(NamedTuple):
@@ -129,7 +130,7 @@ def mark_value(legs, leg, index, now_ns, rate):
 def fill_values(legs, leg, index, now_ns, shocks, model, work, out):
     """out[: COLUMNS + 2] = value of one lot at each node and basis shift, nano, rounded down.
 
-    work: float64[>= 3 · (COLUMNS + 2)].
+    work: float64[WORK].
     """
     if legs.kind[leg] == LINEAR or legs.kind[leg] == CONSTANT:
         _fill_linear(legs, leg, index, now_ns, shocks, model, out)
@@ -174,79 +175,65 @@ def _fill_option(legs, leg, index, now_ns, shocks, model, work, out):
     down, up = vol_multiples(life, model)
     total = legs.iv[leg] * np.sqrt(life)
     scale = discount(legs, leg, now_ns, model) * legs.lot[leg] * NANO
-    moves = 0.0 if legs.kind[leg] == FORWARD_START else 1.0  # a dynamic strike moves with spot
     basis = basis_shift(legs, leg, now_ns, model)
-    right = legs.right[leg]
-    multiple, log_multiple, volatility = work[:columns], work[columns : 2 * columns], work[2 * columns :]
+    multiple, log_multiple = work[:columns], work[columns : 2 * columns]
+    volatility, values = work[2 * columns : 3 * columns], work[3 * columns : WORK]
     for c in range(cells.COLUMNS):
         level = shock[SHOCK_LEVEL, c]
         multiple[c] = shock[SHOCK_MULTIPLE, c]
-        log_multiple[c] = moves * shock[SHOCK_LOG, c]
+        log_multiple[c] = shock[SHOCK_LOG, c]
         volatility[c] = total * (down if level < 0.0 else (up if level > 0.0 else 1.0))
-    multiple[cells.BASIS] = 1.0 + basis
-    multiple[cells.BASIS + 1] = 1.0 - basis
-    for c in range(cells.BASIS, columns):
-        log_multiple[c] = moves * log_(multiple[c])
+    for k in range(2):
+        c = cells.BASIS + k
+        multiple[c] = 1.0 + basis if k == 0 else 1.0 - basis
+        log_multiple[c] = log_(multiple[c])
         volatility[c] = total
-    for c in range(columns):
-        scenario_strike = strike * (multiple[c] if moves == 0.0 else 1.0)
-        multiple[c] = scale * call_put_log(
-            forward * multiple[c], scenario_strike, moneyness + log_multiple[c], volatility[c], right
-        )
-    base = multiple[0]
+    right = np.float64(legs.right[leg])
+    if legs.kind[leg] == FORWARD_START:
+        # the strike moves with the forward, and the value with both
+        for c in range(columns):
+            values[c] = multiple[c] * call_put_log(forward, strike, moneyness, volatility[c], right)
+    else:
+        _price(forward, strike, moneyness, right, multiple, log_multiple, volatility, values)
+    base = values[0]
     for c in range(columns):
         damping = shock[SHOCK_DAMPING, c] if c < cells.COLUMNS else 1.0
-        out[c] = np.int64(np.floor(base + damping * (multiple[c] - base)))
+        out[c] = np.int64(np.floor(scale * (base + damping * (values[c] - base))))
 
 
 @njit(error_model="numpy")
-def _d1(log_moneyness, total):
-    return log_moneyness / total + 0.5 * total
+def _price(forward, strike, moneyness, right, multiple, log_multiple, volatility, values):
+    """A loop of its own, so that it vectorises."""
+    for c in range(values.shape[0]):
+        values[c] = call_put_log(forward * multiple[c], strike, moneyness + log_multiple[c], volatility[c], right)
 
 
 @njit(error_model="numpy")
-def _delta_bounds(log_moneyness, low, high):
-    """Least and greatest N(d1) over total volatilities in [low, high].
+def _least_d1(k, low, high):
+    """Least k/s + s/2 over s in [low, high]: it rises in s for k <= 0, else falls until √(2k)."""
+    least = min(k / low + 0.5 * low, k / high + 0.5 * high)
+    turn = np.sqrt(2.0 * max(k, 0.0))
+    return turn if low < turn < high else least
 
-    d1 = k/s + s/2 rises in s for k <= 0; for k > 0 it falls until s = √(2k), then rises.
+
+@njit(error_model="numpy")
+def _vega_gaps(k_low, k_high, forward_low, forward_high, low, high, width):
+    """(below, above): how far a value may lie from its chord over a step `width` of total
+    volatility, for log-moneyness in [k_low, k_high] and total volatility in [low, high].
+
+    ∂²/∂s² has the sign of k² - s⁴/4, so away from that line the value is convex (never above
+    its chord) or concave (never below).
     """
-    at_low = _d1(log_moneyness, low)
-    at_high = _d1(log_moneyness, high)
-    least = min(at_low, at_high)
-    if log_moneyness > 0.0:
-        turn = np.sqrt(2.0 * log_moneyness)
-        if low < turn < high:
-            least = _d1(log_moneyness, turn)
-    return norm_cdf(least), norm_cdf(max(at_low, at_high))
-
-
-@njit(error_model="numpy")
-def _vega_gap(legs, leg, index_low, index_high, multiple, low, high, width):
-    """Greatest distance from the chord over a step of total volatility, at one spot node."""
-    ratio = legs.ratio[leg]
-    f_low = index_low * ratio * multiple
-    f_high = index_high * ratio * multiple
-    strike = legs.strike[leg]
-    if legs.kind[leg] == FORWARD_START:
-        f_low = f_high
-        strike = strike * f_high
-    return 0.25 * _vega_spread(f_low, f_high, strike, low, high) * width
-
-
-@njit(error_model="numpy")
-def _vega_spread(forward_low, forward_high, strike, low, high):
-    """Greatest minus least vega (per unit of total volatility) over a box of forward × vol."""
-    k_low = log_(forward_low / strike)
-    k_high = log_(forward_high / strike)
     d_low = min(k_low / low, k_low / high) + 0.5 * low
     d_high = max(k_high / low, k_high / high) + 0.5 * high
-    near = 0.0
-    if d_low > 0.0:
-        near = d_low
-    elif d_high < 0.0:
-        near = d_high
+    near = max(d_low, 0.0) + min(d_high, 0.0)
     far = max(abs(d_low), abs(d_high))
-    return forward_high * norm_pdf(near) - forward_low * norm_pdf(far)
+    gap = 0.25 * (forward_high * norm_pdf(near) - forward_low * norm_pdf(far)) * width
+    least = max(k_low, 0.0) - min(k_high, 0.0)
+    greatest = max(abs(k_low), abs(k_high))
+    below = 0.0 if greatest < 0.5 * low * low else gap
+    above = 0.0 if least > 0.5 * high * high else gap
+    return below, above
 
 
 @njit(error_model="numpy")
@@ -260,47 +247,44 @@ def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, shocks, mod
             out[c] = 0
         if legs.kind[leg] != FORWARD_START:
             return
-    strike = legs.strike[leg]
-    ratio = legs.ratio[leg]
+    fixed = legs.kind[leg] == OPTION
     shock = shocks[legs.underlying[leg]]
     scale = legs.lot[leg] * NANO
     iv = legs.iv[leg]
+    forward_low = index_low * legs.ratio[leg]
+    forward_high = index_high * legs.ratio[leg]
+    # a dynamic strike is a multiple of the forward: log-moneyness does not move with spot
+    moneyness_low = log_(forward_low / legs.strike[leg]) if fixed else -log_(legs.strike[leg])
+    moneyness_high = log_(forward_high / legs.strike[leg]) if fixed else moneyness_low
+    moves = 1.0 if fixed else 0.0
     down_low, up_low = vol_multiples(life_low, model)
     down_high, up_high = vol_multiples(life_high, model)
     root_low = iv * np.sqrt(life_low)
     root_high = iv * np.sqrt(life_high)
     for level in range(cells.LEVELS - 1):
-        low = root_low * (down_low if level == 0 else 1.0)
-        high = root_high * (1.0 if level == 0 else up_high)
+        low = max(TINY_VOL, root_low * (down_low if level == 0 else 1.0))
+        high = max(TINY_VOL, root_high * (1.0 if level == 0 else up_high))
         width = root_high * (1.0 - down_high if level == 0 else up_high - 1.0)
-        low = max(low, TINY_VOL)
-        high = max(high, TINY_VOL)
-        before = _vega_gap(legs, leg, index_low, index_high, shock[SHOCK_MULTIPLE, 1], low, high, width)
-        for cell in range(cells.SPOT_CELLS):
-            a = shock[SHOCK_MULTIPLE, 1 + cell]
-            b = shock[SHOCK_MULTIPLE, 2 + cell]
-            after = _vega_gap(legs, leg, index_low, index_high, b, low, high, width)
-            vega_gap = max(before, after)
-            before = after
-            spot_gap = 0.0
-            if legs.kind[leg] == OPTION:
-                least, _ = _delta_bounds(log_(index_low * ratio * a / strike), low, high)
-                _, greatest = _delta_bounds(log_(index_high * ratio * b / strike), low, high)
-                spot_gap = 0.25 * max(0.0, greatest - least) * index_high * ratio * (b - a)
-            at = level * cells.SPOT_CELLS + cell
-            out[at] = np.int64(np.ceil(scale * (spot_gap + vega_gap))) + 1
-            out[cells.CELLS + at] = np.int64(np.ceil(scale * vega_gap)) + 1
-
-
-@njit(error_model="numpy")
-def notional_value(legs, leg, index, mark):
-    """Nano per lot of the notional: a linear leg's own value, an option's underlying, the face
-    of an inverse contract."""
-    if legs.kind[leg] == LINEAR:
-        return abs(mark)
-    if legs.kind[leg] == CONSTANT:
-        return legs.notional_nano[leg]
-    return -mul_div_floor(-index_nano(index), legs.lot_num[leg], legs.lot_den[leg])
+        below_a = above_a = delta_a = multiple_a = 0.0
+        for node in range(cells.NODES):
+            multiple = shock[SHOCK_MULTIPLE, 1 + node]
+            k_low = moneyness_low + moves * shock[SHOCK_LOG, 1 + node]
+            k_high = moneyness_high + moves * shock[SHOCK_LOG, 1 + node]
+            below_b, above_b = _vega_gaps(
+                k_low, k_high, forward_low * multiple, forward_high * multiple, low, high, width
+            )
+            if node > 0:
+                spot_gap = 0.0
+                if fixed:
+                    greatest = norm_cdf(max(k_high / low + 0.5 * low, k_high / high + 0.5 * high))
+                    spot_gap = 0.25 * max(0.0, greatest - delta_a) * forward_high * (multiple - multiple_a)
+                at = level * cells.SPOT_CELLS + node - 1
+                below = spot_gap + max(below_a, below_b)
+                out[at] = np.int64(np.ceil(scale * below)) + 1
+                out[cells.CELLS + at] = np.int64(np.ceil(scale * max(above_a, above_b))) + 1
+            if fixed:
+                delta_a = norm_cdf(_least_d1(k_low, low, high))
+            below_a, above_a, multiple_a = below_b, above_b, multiple
 
 
 @njit(error_model="numpy")
@@ -320,3 +304,14 @@ def fill_extras(legs, index, values, short_minimum_ppm, extra):
     """`fill_extra` for the whole board."""
     for leg in range(legs.kind.shape[0]):
         fill_extra(legs, leg, index[legs.underlying[leg]], values[leg, 0], short_minimum_ppm, extra[leg])
+
+
+@njit(error_model="numpy")
+def notional_value(legs, leg, index, mark):
+    """Nano per lot of the notional: a linear leg's own value, an option's underlying, the face
+    of an inverse contract."""
+    if legs.kind[leg] == LINEAR:
+        return abs(mark)
+    if legs.kind[leg] == CONSTANT:
+        return legs.notional_nano[leg]
+    return -mul_div_floor(-index_nano(index), legs.lot_num[leg], legs.lot_den[leg])

@@ -7,6 +7,7 @@ what differs between models is what the columns mean, and each model's file says
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 TIERS = 0
 CELLS = 1
@@ -35,3 +36,20 @@ class Tables(NamedTuple):
     scenario_params: np.ndarray
     underlying_params: np.ndarray
     scalars: np.ndarray
+
+
+@njit(error_model="numpy")
+def tables_at(tables, values, extra):
+    """The same tables with other rows."""
+    return Tables(
+        values,
+        extra,
+        tables.leg_block,
+        tables.leg_group,
+        tables.leg_underlying,
+        tables.leg_right,
+        tables.block_params,
+        tables.scenario_params,
+        tables.underlying_params,
+        tables.scalars,
+    )

@@ -26,6 +26,7 @@ __all__ = ["Book"]
 
 Array = np.ndarray[Any, Any]
 _NAME_CHARACTERS_MAX = 256
+_REPEATED = 100  # a column with so many rows per distinct value is coded without looking for runs
 _CROSS = ("", "false", "no", "0")
 _OWN_POOL = ("true", "yes", "1")
 
@@ -130,17 +131,20 @@ def _names(column: pl.Series, place: str) -> pl.Series:
 
 def _numbered(column: pl.Series) -> tuple[pl.Series, Array]:
     """Distinct values in order of appearance, and the number of each row's value."""
-    # Runs first: books mostly come sorted by account, and then they are all there is to do.
-    run = column.rle_id()
-    starts = np.flatnonzero(np.diff(run.to_numpy(), prepend=np.uint32(2**32 - 1)))
-    heads = column.gather(starts)
-    distinct = heads.unique(maintain_order=True)
-    if len(distinct) == len(heads):
-        return distinct.rename("name"), run.cast(pl.Int32).to_numpy()
-    numbers = pl.DataFrame({"name": distinct}).with_row_index("number")
-    joined = pl.DataFrame({"name": heads}).join(numbers, on="name", how="left", maintain_order="left")
-    of_run = joined["number"].cast(pl.Int32).to_numpy()
-    return distinct.rename("name"), of_run[run.to_numpy()]
+    distinct = column.unique(maintain_order=True).rename("name")
+    if len(distinct) * _REPEATED < len(column):
+        return distinct, _codes(column, distinct)
+    # Books mostly come sorted by account: then numbering the runs is all there is to do.
+    run = column.rle_id().to_numpy()
+    if int(run[-1]) + 1 == len(distinct):
+        return distinct, run.astype(np.int32)
+    heads = column.gather(np.flatnonzero(np.diff(run, prepend=np.uint32(2**32 - 1))))
+    return distinct, _codes(heads, distinct)[run]
+
+
+def _codes(column: pl.Series, distinct: pl.Series) -> Array:
+    codes: Array = column.cast(pl.Enum(distinct)).to_physical().cast(pl.Int32).to_numpy()
+    return codes
 
 
 def _pools(table: pl.DataFrame, instrument: pl.Series, place: str) -> pl.Series | None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import shared_dir
 from typer.testing import CliRunner
 
+from conftest import shared_dir
 from seawall.cli.main import app
 
 COMMANDS = ("demo", "replay", "history", "margin", "compare", "conform", "bench")

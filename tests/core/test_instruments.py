@@ -28,7 +28,7 @@ def test_a_row_reads_back_to_the_same_record(row):
     ("row", "change", "kind", "words"),
     [
         (PERP, {"lot": "0"}, BadNumber, 'lot: found "0", expected a number above zero'),
-        (PERP, {"lot": "0.0000000001"}, BadNumber, "multiple of 1/1000000000"),
+        (PERP, {"lot": "0.0000000001"}, BadNumber, "at most 9 decimals"),
         (PERP, {"lot": True}, BadNumber, "found true"),
         (PERP, {"lot": None}, BadNumber, "found nothing"),
         (PERP, {"strike": "1"}, UnknownKey, "a key that no perpetual has"),

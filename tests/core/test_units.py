@@ -37,17 +37,13 @@ def test_text_that_is_no_plain_decimal_number_is_refused(text):
         units.parse_decimal(text, "mark")
 
 
-@pytest.mark.parametrize(
-    "value", [True, False, None, [], {}, float("nan"), float("inf"), Decimal("NaN"), b"1"]
-)
+@pytest.mark.parametrize("value", [True, False, None, [], {}, float("nan"), float("inf"), Decimal("NaN"), b"1"])
 def test_values_that_are_no_finite_number_are_refused(value):
     with pytest.raises(BadNumber):
         units.parse_decimal(value, "mark")
 
 
-@pytest.mark.parametrize(
-    "value", ["1e400", "-1e61", 10**70, 10**5000, Decimal("1e100"), "1e-300"], ids=range(6)
-)
+@pytest.mark.parametrize("value", ["1e400", "-1e61", 10**70, 10**5000, Decimal("1e100"), "1e-300"], ids=range(6))
 def test_enormous_numbers_are_refused_quickly(value):
     with pytest.raises(BadNumber):
         units.parse_decimal(value, "mark")
@@ -71,7 +67,7 @@ def test_formatted_micro_and_nano_read_back_as_the_same_integer(amount):
 
 
 def test_conversion_is_exact_or_an_error():
-    with pytest.raises(BadNumber, match="found 0.0000001, expected a multiple of 1/1000000"):
+    with pytest.raises(BadNumber, match='found "0.0000001", expected at most 6 decimals'):
         units.to_int_exact(Decimal("0.0000001"), units.MICRO, "x")
     with pytest.raises(LimitExceeded):
         units.to_int_exact(Decimal(10) ** 19, 1, "x")

@@ -23,11 +23,11 @@ def command(
     rows = []
     with output.status("evaluating"):
         import polars as pl
-        from seawall.ledger.book import Book
-        from seawall.market.market import Market
 
+        from seawall.ledger.book import Book
         from seawall.margin import models
         from seawall.margin.evaluate import evaluate
+        from seawall.market.market import Market
 
         positions, snapshot = Book.load(book), Market.load(market)
         for name in model or models.names():

@@ -24,10 +24,10 @@ def command(
 
     with output.status("evaluating"):
         import polars as pl
-        from seawall.ledger.book import Book
-        from seawall.market.market import Market
 
+        from seawall.ledger.book import Book
         from seawall.margin.evaluate import evaluate
+        from seawall.market.market import Market
 
         result = evaluate(Book.load(book), Market.load(market), model)
         frame = result.to_polars()

@@ -37,10 +37,9 @@ def command(
     started = time.perf_counter()
     times = {"start_ns": moment(start, "--from"), "end_ns": moment(end, "--to")}
     with output.status("reading prices, book and market"):
+        from seawall.engine.loop import Engine
         from seawall.ledger.book import Book
         from seawall.market.market import Market
-
-        from seawall.engine.loop import Engine
         from seawall.stress.replay import Replay
 
         given = None if market is None else Market.load(market)

@@ -101,11 +101,11 @@ def parse_positive(value: object, place: str, limit: Decimal = PRICE_MAX) -> Dec
 
 
 def to_int_exact(number: Decimal, scale: int, place: str, limit: int = INT64_MAX) -> int:
-    """`number × scale` as an int; BadNumber where that is not whole, LimitExceeded beyond ±limit."""
+    """`number × scale` (a power of ten) as an int; BadNumber where that is not whole, LimitExceeded beyond ±limit."""
     scaled = _WIDE.multiply(number, Decimal(scale))
     whole = int(scaled)
     if scaled != whole:
-        raise BadNumber(place, show(format_decimal(number)), f"a multiple of 1/{scale}")
+        raise BadNumber(place, show(format_decimal(number)), f"at most {len(str(scale)) - 1} decimals")
     if abs(whole) > limit:
         raise LimitExceeded(place, show(format_decimal(number)), f"at most ±{Decimal(limit) / scale}")
     return whole

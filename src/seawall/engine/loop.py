@@ -16,8 +16,8 @@ from seawall.core.times import parse_iso_ns
 from seawall.engine.book import EngineBook
 from seawall.engine.decision import STATUSES, Decision, Figures, Verdict
 from seawall.engine.requests import Requests
-from seawall.engine.watcher import Watcher
 from seawall.engine.sweeper import Sweeper
+from seawall.engine.watcher import Watcher
 from seawall.margin.envelope import check_envelope
 from seawall.margin.evaluate import Result, check_exposure
 from seawall.margin.model import Model

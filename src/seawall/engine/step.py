@@ -3,7 +3,8 @@
 import numpy as np
 from numba import njit
 
-from seawall.engine import bounds, nodes as node_rows
+from seawall.engine import bounds
+from seawall.engine import nodes as node_rows
 from seawall.engine.certificate import (
     HIGH,
     LOW,

@@ -30,7 +30,7 @@ from seawall.engine.state import (
     Nodes,
     Watch,
 )
-from seawall.kernels import cells, rows, tiers, wheel
+from seawall.kernels import cells, rows, wheel
 from seawall.kernels.account import evaluate_accounts
 from seawall.kernels.tables import CELLS, Tables
 from seawall.margin.evaluate import status_codes
@@ -102,7 +102,7 @@ class Watcher:
             constants = np.zeros(9)
             constants[rows.MODEL_RATE] = market.rate
             steps = np.full(underlyings, 0.005)
-        width, extras = tables.values.shape[1], tables.extra.shape[1]
+        width = tables.values.shape[1]
         self.board = Board(
             legs=legs,
             tables=tables,

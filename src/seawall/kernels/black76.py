@@ -162,14 +162,12 @@ def implied_total_vol(price, forward, strike, right):
         step = miss / vega
         if in_log and value > 1e-290 * forward:  # below, exp_ is held at its end and the ratio means nothing
             step = value * (log_(value) - log_(target)) / vega
-        after = s - step
-        if not (low < after < high):
-            after = 0.5 * (low + high)
-        moved = abs(after - s)
-        s = after
+        moved = abs(step)
         # Done; or the last bits of the value only send it to and fro.
         if moved <= 1e-14 * s or (before <= 1e-9 * s and moved >= before):
             return s
+        after = s - step
+        s = after if low < after < high else 0.5 * (low + high)
         before = moved
     return s
 

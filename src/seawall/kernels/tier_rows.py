@@ -3,7 +3,7 @@
 from numba import njit
 
 from seawall.kernels import rows, tiers
-from seawall.kernels.fixed import share_floor, mul_ppm_ceil
+from seawall.kernels.fixed import mul_ppm_ceil, share_floor
 
 PPM = 1_000_000
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from seawall.ledger.accounts import Accounts
 
 from seawall.core.errors import InputError
 from seawall.core.times import YEAR_NS
 from seawall.core.units import NANO, VALUE_NANO_MAX
+from seawall.ledger.accounts import Accounts
 
 __all__ = ["STYLES", "Mix", "Population", "populate"]
 

@@ -159,6 +159,7 @@ def value_columns(kind):
 
 @njit(error_model="numpy")
 def profile_width(kind):
+    """Entries of a profile."""
     return cells.PROFILE if kind == CELLS else bounds.TIER_PROFILE
 
 

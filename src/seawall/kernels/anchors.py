@@ -22,11 +22,13 @@ def price_cell(index, step):
 
 @njit(error_model="numpy")
 def cell_low(cell, step):
+    """The lower end of a step of the price grid, a hair below."""
     return exp_(cell * step) * (1.0 - SLACK)
 
 
 @njit(error_model="numpy")
 def cell_high(cell, step):
+    """The upper end, a hair above."""
     return exp_((cell + 1) * step) * (1.0 + SLACK)
 
 
@@ -40,9 +42,11 @@ def life_step(years):
 
 @njit(error_model="numpy")
 def life_low(step):
+    """The shorter end of a step of the life grid, in years."""
     return 0.0 if step == 0 else SHORTEST_LIFE * exp_((step - 1) * LIFE_STEP) * (1.0 - SLACK)
 
 
 @njit(error_model="numpy")
 def life_high(step):
+    """The longer end."""
     return SHORTEST_LIFE * exp_(step * LIFE_STEP) * (1.0 + SLACK)

@@ -88,11 +88,13 @@ def option_life(legs, leg, now_ns):
 
 @njit(error_model="numpy")
 def discount(legs, leg, now_ns, model):
+    """Discount factor to the expiry of a leg."""
     return exp_(-model[MODEL_RATE] * max(0.0, (legs.expiry_ns[leg] - now_ns) / YEAR_NS))
 
 
 @njit(error_model="numpy")
 def option_forward_strike(legs, leg, index):
+    """(forward, strike) at an index price; a dynamic strike is a multiple of the forward."""
     forward = index * legs.ratio[leg]
     strike = legs.strike[leg]
     if legs.kind[leg] == FORWARD_START:

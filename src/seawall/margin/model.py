@@ -5,13 +5,14 @@ lot of each leg is worth in each of its columns and what it adds on; the kernels
 for one account or a million, in either context (initial and maintenance).
 """
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from seawall.kernels.rows import LegArrays
 from seawall.kernels.tables import Tables
 
 
-class Model:
+class Model(ABC):
     """Base of all margin models.
 
     kind: which account kernel reads the tables (`kernels/tables.py`).
@@ -28,12 +29,12 @@ class Model:
     step_move_ppm: int = 0
     liquidation_fee_ppm: int = 0
 
+    @abstractmethod
     def tables(self, market: Any) -> Tables:
         """The whole board at one market snapshot.
 
         Raises InputError for an instrument that the model cannot margin.
         """
-        raise NotImplementedError
 
     def worst_label(self, index: int) -> str:
         """Words for the fourth output of the account kernel; empty where there is none."""

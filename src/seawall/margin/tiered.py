@@ -7,6 +7,7 @@ of `kernels/tiers.py`. Options: a long gives no credit (its value is charged bac
 on the notional of its underlying.
 """
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import msgspec
@@ -122,11 +123,13 @@ class TieredModel(Model):
         for name, tier_set in self._named_sets():
             check_tiers(name, tier_set)
 
+    @abstractmethod
     def _named_sets(self) -> list[tuple[str, tuple[Tier, ...]]]:
-        raise NotImplementedError
+        """Names and tiers, in the order that `_set_of` numbers them."""
 
+    @abstractmethod
     def _set_of(self, underlying: str) -> int:
-        raise NotImplementedError
+        """The number of the set that an underlying is margined by."""
 
     def envelope(self, market: Any) -> list[tuple[str, int, int]]:
         need = self.step_move_ppm + int(mul_ppm_ceil(PPM + self.step_move_ppm, self.liquidation_fee_ppm))

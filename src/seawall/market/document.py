@@ -61,9 +61,7 @@ class Places(msgspec.Struct, frozen=True):
 
     def underlying(self, name: str) -> str:
         """An entry of `underlyings`."""
-        return (
-            f"{self.file}/underlyings.parquet: {name}" if self.tables else f"{self.file}: underlyings.{name}"
-        )
+        return f"{self.file}/underlyings.parquet: {name}" if self.tables else f"{self.file}: underlyings.{name}"
 
 
 class _Setting(msgspec.Struct):
@@ -103,9 +101,7 @@ def parse_market(content: Any, place: str | Places) -> dict[str, Any]:
     quotes = _quotes(rows, instruments, setting)
     surfaces, ivs = _vols(content.get("surfaces", []), rows, instruments, quotes, setting)
     inverse = {instrument.underlying for instrument in instruments.values() if instrument.inverse}
-    coin_lots = {
-        name: coin_lots.get(name) or default_coin_lot(index[name]) for name in index if name in inverse
-    }
+    coin_lots = {name: coin_lots.get(name) or default_coin_lot(index[name]) for name in index if name in inverse}
     return {
         "as_of_ns": setting.as_of_ns,
         "settlement": setting.settlement,
@@ -167,9 +163,7 @@ def surface_vols(
         strikes.append(strike)
         vol = surface.vol(strike)
         if not 1e-6 <= vol < pricing.IV_MAX:
-            raise BadNumber(
-                f"{place}, {instrument.symbol}", f"a volatility of {vol:g}", "one from 1e-6 to 100"
-            )
+            raise BadNumber(f"{place}, {instrument.symbol}", f"a volatility of {vol:g}", "one from 1e-6 to 100")
         vols[instrument.symbol] = vol
     check_butterflies(surface, strikes, place)
     return vols
@@ -192,9 +186,7 @@ def _version(value: Any, place: str) -> int:
 
 def _underlyings(value: Any, places: Places) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
     if not isinstance(value, dict) or not value:
-        raise UnreadableFile(
-            places.key("underlyings"), show(value), 'an object such as {"BTC": {"index": "113000"}}'
-        )
+        raise UnreadableFile(places.key("underlyings"), show(value), 'an object such as {"BTC": {"index": "113000"}}')
     index: dict[str, Decimal] = {}
     coin_lots: dict[str, Decimal] = {}
     for name, entry in value.items():
@@ -219,13 +211,9 @@ def _instruments(rows: list[dict[str, Any]], setting: _Setting) -> dict[str, Ins
         instrument = parse_instrument(row, place)
         symbol = instrument.symbol
         if symbol in instruments:
-            raise DuplicateRow(
-                f"{place}.symbol", f"{show(symbol)} again", f"each symbol once (also {first[symbol]})"
-            )
+            raise DuplicateRow(f"{place}.symbol", f"{show(symbol)} again", f"each symbol once (also {first[symbol]})")
         if symbol == setting.settlement:
-            raise DuplicateRow(
-                f"{place}.symbol", f"{show(symbol)}, the settlement currency", "another symbol"
-            )
+            raise DuplicateRow(f"{place}.symbol", f"{show(symbol)}, the settlement currency", "another symbol")
         for name in instrument.underlyings:
             if name not in setting.index:
                 key = "weights" if instrument.kind == "basket" else "underlying"
@@ -251,9 +239,7 @@ def _check_dates(instrument: Instrument, place: str, as_of_ns: int) -> None:
             raise CrossedDates(f"{place}.strike", found, "none until strike_fixes")
 
 
-def _quotes(
-    rows: list[dict[str, Any]], instruments: dict[str, Instrument], setting: _Setting
-) -> dict[str, Quote]:
+def _quotes(rows: list[dict[str, Any]], instruments: dict[str, Instrument], setting: _Setting) -> dict[str, Quote]:
     quotes: dict[str, Quote] = {}
     futures: dict[tuple[str, int], str] = {}
     for position, (row, instrument) in enumerate(zip(rows, instruments.values())):
@@ -324,9 +310,7 @@ def _vols(
     return surfaces, ivs
 
 
-def _own_vol(
-    row: dict[str, Any], instrument: Instrument, quote: Quote, setting: _Setting, place: str
-) -> float:
+def _own_vol(row: dict[str, Any], instrument: Instrument, quote: Quote, setting: _Setting, place: str) -> float:
     mark = parse_positive(row["mark"], f"{place}.mark") if "mark" in row else None
     if "iv" in row or mark is None:
         return pricing.parse_iv(row.get("iv"), f"{place}.iv")

@@ -35,9 +35,7 @@ def load_document(path: Path) -> tuple[Any, Places]:
             raise UnreadableFile(str(path), f"{path.stat().st_size:,} bytes", "at most 1 GiB of JSON")
         data = path.read_bytes()
     except OSError as error:
-        raise UnreadableFile(
-            str(path), error.strerror or str(error), "a market.json, or a folder of tables"
-        ) from None
+        raise UnreadableFile(str(path), error.strerror or str(error), "a market.json, or a folder of tables") from None
     return parse_json(data, str(path)), Places(str(path))
 
 

@@ -76,11 +76,9 @@ def build_legs(
     for position, instrument in enumerate(instruments.values()):
         made += _legs_of(instrument, position, number, quotes[instrument.symbol], ivs.get(instrument.symbol))
     for name in coin_lots:
-        made.append(
-            _Leg(f"{name}#coin", -1, kinds.LINEAR, kinds.ROLE_COIN, number[name], Fraction(coin_lots[name]))
-        )
+        made.append(_Leg(f"{name}#coin", -1, kinds.LINEAR, kinds.ROLE_COIN, number[name], Fraction(coin_lots[name])))
     made.sort(key=lambda leg: leg.order)
-    return _arrays(made, index, instruments).checked(place)
+    return _arrays(made, index, instruments, place)
 
 
 def _legs_of(
@@ -130,7 +128,7 @@ def _legs_of(
     return [leg]
 
 
-def _arrays(made: list[_Leg], index: dict[str, Decimal], instruments: dict[str, Instrument]) -> Legs:
+def _arrays(made: list[_Leg], index: dict[str, Decimal], instruments: dict[str, Instrument], place: str) -> Legs:
     def column(name: str, dtype: Any) -> Any:
         return np.array([getattr(leg, name) for leg in made], dtype)
 
@@ -161,9 +159,7 @@ def _arrays(made: list[_Leg], index: dict[str, Decimal], instruments: dict[str, 
         fix_ns=column("fix_ns", np.int64),
         block=np.array(blocks, np.int32),
         strike_group=np.array(groups, np.int32),
-        value_nano=np.array(
-            [max(value.numerator // value.denominator, -(2**62)) for value in fixed], np.int64
-        ),
+        value_nano=np.array([max(value.numerator // value.denominator, -(2**62)) for value in fixed], np.int64),
         notional_nano=face,
         limit_nano=np.zeros(len(made), np.int64),
         value_num=np.array([num for num, _ in values], np.int64),
@@ -184,7 +180,7 @@ def _arrays(made: list[_Leg], index: dict[str, Decimal], instruments: dict[str, 
         leg_of={symbol: tuple(found) for symbol, found in leg_of.items()},
         coin_of={index_name(index, leg.underlying): at for at, leg in enumerate(made) if leg.instrument < 0},
     )
-    return legs.with_index(index_nano)
+    return legs.with_index(index_nano, place)
 
 
 def index_name(index: dict[str, Decimal], number: int) -> str:

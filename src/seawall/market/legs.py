@@ -112,7 +112,7 @@ class Legs:
         leg = self.coin_leg(underlying)
         return int(self.lot_num[leg]), int(self.lot_den[leg])
 
-    def with_index(self, index_nano: Array) -> Legs:
+    def with_index(self, index_nano: Array, place: str = "index") -> Legs:
         """The same legs at other index prices (int64[U]); LimitExceeded where a lot gets too valuable."""
         of_leg = index_nano[self.underlying]
         with np.errstate(all="ignore"):  # what does not fit is found, in float, by `checked`
@@ -126,7 +126,7 @@ class Legs:
             index_nano=np.asarray(index_nano, np.int64),
             index=index_nano / NANO,
         )
-        return legs.checked("index")
+        return legs.checked(place)
 
     def with_iv(self, legs: Sequence[int], ivs: Sequence[float]) -> Legs:
         """The same legs with other implied vols at some of them."""

@@ -87,9 +87,7 @@ class Market:
         index = dict(self.index)
         for name, price in prices.items():
             if name not in index:
-                raise UnknownInstrument(
-                    f"index of {name}", "an unknown underlying", "one of " + ", ".join(index)
-                )
+                raise UnknownInstrument(f"index of {name}", "an unknown underlying", "one of " + ", ".join(index))
             index[name] = parse_positive(price, f"index of {name}")
             to_int_exact(index[name], NANO, f"index of {name}")
         index_nano = np.array([int(price * NANO) for price in index.values()], np.int64)
@@ -114,9 +112,7 @@ class Market:
         for name, other in quotes.items():
             if other.follows == symbol:
                 quotes[name] = Quote(quote.price, quote.at_index, other.iv, symbol)
-        legs = build_legs(
-            self.index, self.instruments, quotes, self._ivs(), self.coin_lots, f"mark of {symbol}"
-        )
+        legs = build_legs(self.index, self.instruments, quotes, self._ivs(), self.coin_lots, f"mark of {symbol}")
         return self._next(quotes=quotes, legs=legs)
 
     def with_iv(self, ivs: Mapping[str, Price]) -> Market:
@@ -126,9 +122,7 @@ class Market:
             if self._live(symbol).kind != "option":
                 raise BadNumber(f"iv of {symbol}", f"a {self.instruments[symbol].kind}", "an option")
             old = quotes[symbol]
-            quotes[symbol] = Quote(
-                old.price, old.at_index, pricing.parse_iv(value, f"iv of {symbol}"), old.follows
-            )
+            quotes[symbol] = Quote(old.price, old.at_index, pricing.parse_iv(value, f"iv of {symbol}"), old.follows)
         at = [self.legs.leg_of[symbol][0] for symbol in ivs]
         return self._next(quotes=quotes, legs=self.legs.with_iv(at, [quotes[s].iv or 0.0 for s in ivs]))
 
@@ -179,14 +173,10 @@ class Market:
 
     def _vol_behind(self, instrument: Instrument, mark: Decimal) -> str:
         leg = self.legs.leg_of[instrument.symbol][0]
-        forward, strike, life, years = (
-            float(x[leg]) for x in pricing.option_inputs(self.legs, self.as_of_ns)
-        )
+        forward, strike, life, years = (float(x[leg]) for x in pricing.option_inputs(self.legs, self.as_of_ns))
         place = f"mark of {instrument.symbol}"
         return repr(
-            pricing.implied_iv(
-                mark, forward, strike, life, instrument.right, pricing.carry(-self.rate, years), place
-            )
+            pricing.implied_iv(mark, forward, strike, life, instrument.right, pricing.carry(-self.rate, years), place)
         )
 
     def _ivs(self) -> dict[str, float]:

@@ -54,9 +54,7 @@ def carry(rate: float, years: float) -> float:
     return float(_exp(rate * years))
 
 
-def implied_vol(
-    price: float, forward: float, strike: float, years: float, right: int, discount: float = 1.0
-) -> float:
+def implied_vol(price: float, forward: float, strike: float, years: float, right: int, discount: float = 1.0) -> float:
     """The volatility under which Black-76 gives `price`; NaN outside the no-arbitrage bounds.
 
     >>> round(implied_vol(7.965567455405804, 100.0, 100.0, 1.0, 1), 9)
@@ -116,9 +114,7 @@ def implied_iv(
     vol = implied_vol(float(mark), forward, strike, life, right, discount)
     if not 0 < vol < IV_MAX:
         low, high = max(right * (forward - strike), 0.0), forward if right > 0 else strike
-        expected = (
-            f"a price between {low * discount:g} and {high * discount:g}, which some volatility explains"
-        )
+        expected = f"a price between {low * discount:g} and {high * discount:g}, which some volatility explains"
         raise BadNumber(place, show(str(mark)), expected)
     return vol
 

@@ -43,9 +43,7 @@ class Quote(msgspec.Struct, frozen=True):
 def int64_ratio(value: Fraction) -> tuple[int, int]:
     """Numerator and denominator (< 2**51) of `value`, or of the nearest fraction that fits."""
     if abs(value) >= _NUMERATOR_MAX // 2:
-        return (
-            _NUMERATOR_MAX // 2 if value > 0 else -_NUMERATOR_MAX // 2
-        ), 1  # a lot refused by `Legs.checked`
+        return (_NUMERATOR_MAX // 2 if value > 0 else -_NUMERATOR_MAX // 2), 1  # a lot refused by `Legs.checked`
     if value.denominator > _DENOMINATOR_MAX or abs(value.numerator) >= _NUMERATOR_MAX:
         value = value.limit_denominator(_DENOMINATOR_MAX)
         if abs(value.numerator) >= _NUMERATOR_MAX:

@@ -86,9 +86,7 @@ def judge(data: dict[str, Any], vector: dict[str, Any], check: Check) -> None:
 
 
 @reads
-def read_vector(
-    data: dict[str, Any], vector: dict[str, Any], version: int
-) -> tuple[PortfolioParameters, Portfolio]:
+def read_vector(data: dict[str, Any], vector: dict[str, Any], version: int) -> tuple[PortfolioParameters, Portfolio]:
     """Parameters (the vector's own or a named set of the file) and portfolio; the figures must be there."""
     raw = vector["input"]["params"]
     if isinstance(raw, str):
@@ -99,9 +97,7 @@ def read_vector(
     return parameters, read_portfolio(vector["input"], parameters)
 
 
-def _compare_integers(
-    parameters: PortfolioParameters, portfolio: Portfolio, figures: Figures, check: Check
-) -> None:
+def _compare_integers(parameters: PortfolioParameters, portfolio: Portfolio, figures: Figures, check: Check) -> None:
     tables = board_tables(parameters, portfolio.board)
     cash_nano = int(np.floor(portfolio.cash * 1e9))
     equity, initial, maintenance = kernel_account(BLOCKS, tables, portfolio.lots, cash_nano)
@@ -143,9 +139,7 @@ def _compare_v2(
     board = portfolio.board
     p = parameters
     if "scenario_pnl" in expected:
-        check.all_close(
-            "scenario_pnl", expected["scenario_pnl"], figures.changes.tolist(), RELATIVE, figures.floor
-        )
+        check.all_close("scenario_pnl", expected["scenario_pnl"], figures.changes.tolist(), RELATIVE, figures.floor)
     option = board.kind == OPTION
     collateral = (board.kind == HEDGE) | (board.kind == COLLATERAL)
     perpetual = board.kind == PERPETUAL
@@ -190,12 +184,8 @@ def _compare_expiries(
         check.all_close("discount_factors", flat, found, RELATIVE)
     if "option_mtm_per_expiry" in expected:
         sums = [float(figures.marks[(board.block == block) & (board.kind == OPTION)].sum()) for block in rows]
-        check.all_close(
-            "option_mtm_per_expiry", expected["option_mtm_per_expiry"], sums, RELATIVE, figures.floor
-        )
-    by_expiry = {
-        int(expiry["sec_to_expiry"]): block for expiry, block in zip(given["expiries"], rows, strict=True)
-    }
+        check.all_close("option_mtm_per_expiry", expected["option_mtm_per_expiry"], sums, RELATIVE, figures.floor)
+    by_expiry = {int(expiry["sec_to_expiry"]): block for expiry, block in zip(given["expiries"], rows, strict=True)}
     of_option = [by_expiry[int(option["sec_to_expiry"])] for option in given["options"]]
     for name, multiples in (("vol_shock_up", up), ("vol_shock_down", down)):
         if name in expected:

@@ -67,12 +67,8 @@ def _read_options(
             if int(option["sec_to_expiry"]) == time and "vol_confidence" in option
         ]
         vol = expiry.get("vol_confidence", vols[-1] if vols else 1.0)
-        confidence[time] = min(
-            least, float(expiry["forward_confidence"]), float(expiry["rate_confidence"]), float(vol)
-        )
-    rows = sorted(
-        given["options"], key=lambda row: (int(row["sec_to_expiry"]), row["strike"], row["is_call"])
-    )
+        confidence[time] = min(least, float(expiry["forward_confidence"]), float(expiry["rate_confidence"]), float(vol))
+    rows = sorted(given["options"], key=lambda row: (int(row["sec_to_expiry"]), row["strike"], row["is_call"]))
     groups: dict[tuple[int, float], int] = {}
     for row in rows:
         time, size = int(row["sec_to_expiry"]), float(row["amount"])
@@ -96,9 +92,7 @@ def _read_options(
 
 
 def _leg(kind: int, size: float, price: float, notional: float, confidence: float) -> dict[str, float]:
-    zero = dict.fromkeys(
-        ("haircut_mm", "haircut_im", "forward", "fixed", "strike", "vol", "right", "block"), 0.0
-    )
+    zero = dict.fromkeys(("haircut_mm", "haircut_im", "forward", "fixed", "strike", "vol", "right", "block"), 0.0)
     return zero | {
         "kind": float(kind),
         "size": float(size),

@@ -85,8 +85,8 @@ def kernel_margin(portfolio: Portfolio) -> tuple[int, int, int]:
 
 def _judge_leg(vector: dict[str, Any], check: Check) -> None:
     """One option on its own: its isolated margin, float and as the table holds it."""
-    given, expected = vector["input"], vector["expected"]
-    board, lots = _read_leg(given)
+    expected = vector["expected"]
+    board, lots = _read_leg(vector["input"])
     initial, maintenance = isolated(board, marks(board))
     extra = board_tables(board).extra
     short = float(min(lots[0], 0))
@@ -96,10 +96,8 @@ def _judge_leg(vector: dict[str, Any], check: Check) -> None:
         ("MM", float(maintenance[0]), payoff.EXTRA_ISOLATED_MAINTENANCE),
     ):
         found = short * value
-        check.close(name, float(expected[name]), found, relative, FLOOR)
-        check.against_the_account(
-            f"{name}, integer", found, int(short) * -(-int(extra[0, column]) // 1000), 0.0
-        )
+        check.close(name, expected.get(name), found, relative, FLOOR)
+        check.against_the_account(f"{name}, integer", found, int(short) * -(-int(extra[0, column]) // 1000), 0.0)
 
 
 @reads
@@ -197,9 +195,7 @@ def read_portfolio(given: dict[str, Any]) -> Portfolio:
         names.append(str(raw["name"]))
         markets.append(read_market(given["params"]["markets"][raw["name"]]))
         perp = raw["perp"]
-        cash += float(perp["unsettled_cash"]) - float(perp["position"]) * float(
-            perp["price"]
-        )  # entered at its mark
+        cash += float(perp["unsettled_cash"]) - float(perp["position"]) * float(perp["price"])  # entered at its mark
         home = len(seconds) - 1 if u == 0 else len(seconds)
         if u:
             seconds.append(0.0)
@@ -208,9 +204,7 @@ def read_portfolio(given: dict[str, Any]) -> Portfolio:
         expiries = {int(row["sec_to_expiry"]): row for row in raw["expiries"]}
         blocks = {time: len(seconds) + position for position, time in enumerate(sorted(expiries))}
         seconds.extend(float(time) for time in sorted(expiries))
-        order = sorted(
-            raw["options"], key=lambda row: (int(row["sec_to_expiry"]), row["strike"], row["is_call"])
-        )
+        order = sorted(raw["options"], key=lambda row: (int(row["sec_to_expiry"]), row["strike"], row["is_call"]))
         for row in order:
             if float(row["amount"]) == 0.0:
                 continue

@@ -11,7 +11,7 @@ import numpy as np
 from seawall.core.errors import InputError
 from seawall.kernels import tiers
 from seawall.kernels.tables import TIERS, Tables
-from seawall.margin.conform.reading import kernel_account, reads
+from seawall.margin.conform.reading import BadVector, kernel_account, reads
 from seawall.margin.conform.report import Unsupported
 from seawall.margin.venues import dydx_rules as rules
 
@@ -22,7 +22,9 @@ NANO_MAX = 2**62
 class Fields:
     """The fields of an object, each to be taken; `done()` refuses what was not."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
+    def __init__(self, given: Any) -> None:
+        if not isinstance(given, dict):
+            raise BadVector("vector", f"a {type(given).__name__}", "an object of fields")
         self._given = dict(given)
 
     def take(self, name: str, default: Any = None) -> Any:
@@ -142,6 +144,8 @@ def kernel_risk(account: rules.Account, markets: dict[int, rules.Perpetual]) -> 
     cash = account.collateral
     for leg, (market, position) in enumerate(items):
         power = market.exponent + market.resolution + 9
+        if abs(power) > rules.POWER_MAX:
+            raise BadVector("vector", f"a power of ten of {power}", f"within ±{rules.POWER_MAX}")
         size = abs(position.quantums) * market.price
         nano = size * 10**power if power >= 0 else size // 10**-power
         _check_fits("position", nano, NANO_MAX)

@@ -42,14 +42,11 @@ def kernel_account(kind: int, tables: Tables, lots: np.ndarray, cash_nano: int) 
     count = len(lots)
     size = np.abs(lots.astype(np.float64))
     widest = max(
-        np.abs(part.astype(np.float64)).max(axis=1, initial=0.0) @ size
-        for part in (tables.values, tables.extra)
+        np.abs(part.astype(np.float64)).max(axis=1, initial=0.0) @ size for part in (tables.values, tables.extra)
     )
     exposure = float(widest) + abs(cash_nano)
     if exposure >= EXPOSURE_MAX:
-        raise LimitExceeded(
-            "account", f"an exposure of {exposure / 1e9:.3g}", f"below {EXPOSURE_MAX / 1e9:.3g}"
-        )
+        raise LimitExceeded("account", f"an exposure of {exposure / 1e9:.3g}", f"below {EXPOSURE_MAX / 1e9:.3g}")
     out = np.zeros((1, 4), np.int64)
     legs = np.arange(count, dtype=np.int32)
     evaluate_accounts(

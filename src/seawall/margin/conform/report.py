@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from seawall.margin.conform.reading import BadVector
+
 
 class Failure(msgspec.Struct, frozen=True):
     """One figure that differs. tolerance: how far apart the two may be, in words."""
@@ -96,11 +98,10 @@ class Check:
         if type(expected) is not type(found) or expected != found:
             self._fail(field, expected, found, "exact")
 
-    def close(
-        self, field: str, expected: float, found: float, relative: float, absolute: float = 0.0
-    ) -> None:
+    def close(self, field: str, expected: float, found: float, relative: float, absolute: float = 0.0) -> None:
         """|found - expected| <= relative · |expected| + absolute, and finite."""
         self.compared += 1
+        _number(field, expected)
         allowed = relative * abs(expected) + absolute
         if not math.isfinite(found) or abs(found - expected) > allowed:
             self._fail(field, expected, found, f"{relative:g} relative, {absolute:g} absolute")
@@ -109,6 +110,8 @@ class Check:
         self, field: str, expected: list[float], found: list[float], relative: float, absolute: float = 0.0
     ) -> None:
         """`close` for each pair, and as many of them."""
+        if not isinstance(expected, list):
+            raise BadVector("vector", f"{field} of {expected!r}", "a list of numbers")
         if len(expected) != len(found):
             self.exact(f"len({field})", len(expected), len(found))
             return
@@ -118,13 +121,15 @@ class Check:
     def truncated(self, field: str, expected: int, found: float) -> None:
         """trunc(found) == expected; a float within 1e-9 of the next integer counts as that integer."""
         self.compared += 1
+        _number(field, expected)
+        if not math.isfinite(found):
+            self._fail(field, expected, found, "finite")
+            return
         slack = 1e-9 * max(1.0, abs(found))
         if expected not in (math.trunc(found - slack), math.trunc(found + slack)):
             self._fail(field, expected, found, "equal after truncation toward zero")
 
-    def against_the_account(
-        self, field: str, net: float, net_micro: int, noise: float, quote: float = 0.01
-    ) -> None:
+    def against_the_account(self, field: str, net: float, net_micro: int, noise: float, quote: float = 0.01) -> None:
         """The integer net margin is at most the float one and at least it less `quote`.
 
         noise: the float's own rounding; a micro is added to it.
@@ -134,3 +139,8 @@ class Check:
         slack = 1e-6 + noise
         if not net - quote <= found <= net + slack:
             self._fail(field, net, found, f"at most {quote:g} below, never above")
+
+
+def _number(field: str, expected: Any) -> None:
+    if isinstance(expected, bool) or not isinstance(expected, int | float):
+        raise BadVector("vector", f"{field} of {expected!r}", "a number")

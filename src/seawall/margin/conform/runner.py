@@ -63,6 +63,7 @@ def _judge_file(path: Path) -> FileReport:
         name = str(row.get("id") or row.get("name") or f"vectors[{position}]")
         check = Check(name)
         try:
+            _check_skeleton(row)
             judge(whole, row, check)
             if not check.compared:
                 raise Unsupported("the source asserts no figure")
@@ -84,18 +85,32 @@ def _family(data: Any) -> tuple[Judge, list[dict[str, Any]]] | None:
     """The judge of a file's vectors and the vectors, or None where no reader knows them."""
     if not isinstance(data, dict):
         return None
-    rows = [row for row in data.get("vectors", []) if isinstance(row, dict)]
-    isolated = [row for row in data.get("isolated_vectors", []) if isinstance(row, dict)]
+    rows, isolated = _rows(data, "vectors"), _rows(data, "isolated_vectors")
     if rows and all(str(row.get("model", "")).startswith("PMRM") for row in rows):
         return derive_pmrm.judge, rows
-    if isolated or (
-        rows and all(_has(row, "input", "markets") and _has(row, "input", "params") for row in rows)
-    ):
+    if isolated or (rows and all(_has(row, "input", "markets") and _has(row, "input", "params") for row in rows)):
         if all(_has(row, "input", "markets") for row in rows):
             return derive_srm.judge, [*rows, *isolated]
     if str(data.get("protocol", "")).startswith("dYdX") and rows:
         return dydx.judge, rows
     return None
+
+
+def _check_skeleton(row: dict[str, Any]) -> None:
+    """The parts of a vector that hold fields are objects. Raises BadVector."""
+    expected = row.get("expected", {})
+    components = expected.get("components") if isinstance(expected, dict) else None
+    parts = {"input": row.get("input", {}), "expected": expected, "components": components or {}}
+    for name, part in (parts | {"tolerance": row.get("tolerance", {})}).items():
+        if not isinstance(part, dict):
+            raise BadVector("vector", f"{name} of {part!r}", "an object of fields")
+    if not ("input" in row or "inputs" in row) or "expected" not in row:
+        raise BadVector("vector", "no input or no expected figures", "both")
+
+
+def _rows(data: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = data.get(name)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def _has(row: dict[str, Any], outer: str, inner: str) -> bool:

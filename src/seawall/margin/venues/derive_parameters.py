@@ -83,9 +83,7 @@ class PortfolioParameters(msgspec.Struct, frozen=True, kw_only=True):
 
 def _grid(edge: float, step: float) -> list[Scenario]:
     """± edge with volatility up, then three volatilities at three steps either side of no move."""
-    inner = [
-        Scenario(round(1.0 + k * step, 12), vol) for k in range(3, -4, -1) for vol in ("down", "none", "up")
-    ]
+    inner = [Scenario(round(1.0 + k * step, 12), vol) for k in range(3, -4, -1) for vol in ("down", "none", "up")]
     return [Scenario(round(1.0 + edge, 12), "up"), *inner, Scenario(round(1.0 - edge, 12), "up")]
 
 
@@ -141,9 +139,7 @@ def check_portfolio(parameters: PortfolioParameters) -> None:
         if scenario.vol not in allowed:
             raise InputError(f"{place}.vol", repr(scenario.vol), "one of " + ", ".join(allowed))
         if scenario.vol in ("linear", "abs") and scenario.spot != 1.0:
-            raise InputError(
-                f"{place}.spot", str(scenario.spot), "1: a skew scenario leaves spot where it is"
-            )
+            raise InputError(f"{place}.spot", str(scenario.spot), "1: a skew scenario leaves spot where it is")
         if scenario.spot < 0.0 or scenario.dampening < 0.0:
             raise InputError(place, "a negative number", "spot >= 0 and dampening >= 0")
     if min(parameters.im_factor, parameters.mm_factor) < 0.0:

@@ -164,7 +164,5 @@ def scenario_params(parameters: PortfolioParameters) -> np.ndarray:
     out = np.zeros((len(dampening), blocks.SCENARIOS_WIDTH), np.int64)
     out[:, blocks.SCENARIO_GAIN] = factor_down(dampening)
     out[:, blocks.SCENARIO_LOSS] = factor_up(dampening)
-    out[:, blocks.SCENARIO_BOTH_WAYS] = [
-        scenario.vol in ("linear", "abs") for scenario in parameters.scenarios
-    ]
+    out[:, blocks.SCENARIO_BOTH_WAYS] = [scenario.vol in ("linear", "abs") for scenario in parameters.scenarios]
     return out

@@ -148,9 +148,7 @@ def isolated(board: StandardBoard, mark: np.ndarray) -> tuple[np.ndarray, np.nda
     out_of_money = np.maximum((board.strike - board.spot) * board.right, 0.0) / board.spot
     share = np.maximum(board.rate("min_spot_req"), board.rate("max_spot_req") - out_of_money)
     call_maintenance = mark + board.rate("mm_call_spot_req") * notional
-    put_maintenance = mark + np.maximum(
-        board.rate("mm_put_spot_req") * notional, board.rate("mm_put_mtm_req") * mark
-    )
+    put_maintenance = mark + np.maximum(board.rate("mm_put_spot_req") * notional, board.rate("mm_put_mtm_req") * mark)
     call_initial = mark + share * notional
     put_initial = np.maximum(call_initial, board.rate("mm_offset_scale") * put_maintenance)
     option, call = board.kind == OPTION, board.right > 0

@@ -71,9 +71,7 @@ def static_discounts(
     years = seconds / YEAR_SECONDS
     positive = np.maximum(rate, 0.0)
     p = parameters
-    gain = p.long_base_static_discount * shocked.exponentials(
-        -years * (positive * p.long_rate_mult + p.long_rate_add)
-    )
+    gain = p.long_base_static_discount * shocked.exponentials(-years * (positive * p.long_rate_mult + p.long_rate_add))
     if p.version == 1:
         return gain, np.ones(len(seconds))
     debt = p.short_base_static_discount * shocked.exponentials(
@@ -91,9 +89,7 @@ def vol_multiples(parameters: PortfolioParameters, seconds: np.ndarray) -> tuple
     return 1.0 + p.vol_range_up * scale, np.maximum(0.0, 1.0 - p.vol_range_down * scale)
 
 
-def skew_multiples(
-    parameters: PortfolioParameters, shock: int, moneyness: np.ndarray, years: np.ndarray
-) -> np.ndarray:
+def skew_multiples(parameters: PortfolioParameters, shock: int, moneyness: np.ndarray, years: np.ndarray) -> np.ndarray:
     """Multiples of volatility of options at moneyness ln(K/F) under a turned or bent smile."""
     skew = parameters.skew
     root = np.sqrt(years)
@@ -103,9 +99,7 @@ def skew_multiples(
     width = root * skew.width_scale * (skew.vol_param_static + root * skew.vol_param_scale)
     width = np.maximum(skew.min_k_star, width)
     if len(width) and width.min() <= 0.0:
-        raise InputError(
-            "derive-portfolio skew", "a width of 0", "min_k_star above 0, or width and life above 0"
-        )
+        raise InputError("derive-portfolio skew", "a width of 0", "min_k_star above 0, or width and life above 0")
     k = moneyness if linear else np.abs(moneyness)
     turn = k * cap / width
     turn = np.where(k >= 0.0, np.minimum(cap, turn), np.maximum(-cap, turn))

@@ -97,9 +97,7 @@ def check_parameters(parameters: DydxParameters) -> None:
     """Refuses a tier that nothing defines, rates outside 0 to 100 %, crossed caps."""
     for underlying, name in [*parameters.tier_of.items(), ("default_tier", parameters.default_tier)]:
         if name not in parameters.tiers:
-            raise UnsafeParameters(
-                f"dydx tier of {underlying}", repr(name), "one of " + ", ".join(parameters.tiers)
-            )
+            raise UnsafeParameters(f"dydx tier of {underlying}", repr(name), "one of " + ", ".join(parameters.tiers))
     for name, tier in parameters.tiers.items():
         if not (0 <= tier.initial_ppm <= PPM and 0 <= tier.maintenance_fraction_ppm <= PPM):
             found = f"{tier.initial_ppm} ppm, fraction {tier.maintenance_fraction_ppm} ppm"

@@ -12,6 +12,7 @@ from seawall.core.errors import InputError
 
 PPM = 1_000_000
 QUOTE_RESOLUTION = -6
+POWER_MAX = 200  # of ten: beyond any market, and before a product fills the memory
 
 SUCCESS = "Success"
 NEWLY = "NewlyUndercollateralized"
@@ -21,6 +22,8 @@ ISOLATED = "ViolatesIsolatedSubaccountConstraints"
 
 def _truncated(amount: int, power_of_ten: int, numerator: int = 1, denominator: int = 1) -> int:
     """amount · numerator / denominator · 10^power, toward zero."""
+    if abs(power_of_ten) > POWER_MAX:
+        raise InputError("dydx resolution and exponent", str(power_of_ten), f"within ±{POWER_MAX} in all")
     numerator *= 10**power_of_ten if power_of_ten >= 0 else 1
     denominator *= 10**-power_of_ten if power_of_ten < 0 else 1
     size = abs(amount) * numerator // denominator
@@ -177,9 +180,7 @@ def risk(account: Account, perpetuals: Mapping[int, Perpetual]) -> Risk:
 def scaled_initial_ppm(perpetual: Perpetual) -> int:
     """The initial rate of a market at its open interest."""
     tier = perpetual.tier
-    interest = base_to_quote(
-        perpetual.open_interest, perpetual.resolution, perpetual.price, perpetual.exponent
-    )
+    interest = base_to_quote(perpetual.open_interest, perpetual.resolution, perpetual.price, perpetual.exponent)
     return interest_scaled_ppm(tier.initial_ppm, interest, tier.lower_cap, tier.upper_cap)
 
 
@@ -207,9 +208,7 @@ def _worsens(old: Risk, new: Risk) -> bool:
     return new.net_collateral * old.maintenance < old.net_collateral * new.maintenance
 
 
-def violates_isolation(
-    held: Iterable[int], changed: Iterable[int], perpetuals: Mapping[int, Perpetual]
-) -> bool:
+def violates_isolation(held: Iterable[int], changed: Iterable[int], perpetuals: Mapping[int, Perpetual]) -> bool:
     """An account with an isolated perpetual, held or traded, may hold and trade nothing else."""
     changed = set(changed)
     touched = set(held) | changed
@@ -232,8 +231,6 @@ def interest_change(sides: list[Fill]) -> tuple[int, int] | None:
     Open interest is the sum of longs. Raises InputError unless the two sides are one trade.
     """
     if len(sides) != 2 or sides[0].perpetual != sides[1].perpetual or sides[0].change + sides[1].change:
-        raise InputError(
-            "dydx match", f"{len(sides)} sides that do not mirror each other", "two sides of one trade"
-        )
+        raise InputError("dydx match", f"{len(sides)} sides that do not mirror each other", "two sides of one trade")
     change = sum(max(side.before + side.change, 0) - max(side.before, 0) for side in sides)
     return (sides[0].perpetual, change) if change else None

@@ -43,9 +43,7 @@ def merge(defaults: P, given: dict[str, Any]) -> P:
     try:
         return msgspec.convert(plain, type(defaults), strict=True)
     except msgspec.ValidationError as error:
-        raise InputError(
-            f"parameters of {type(defaults).__name__}", str(error), "the documented types"
-        ) from None
+        raise InputError(f"parameters of {type(defaults).__name__}", str(error), "the documented types") from None
 
 
 def nano_down(values: np.ndarray) -> np.ndarray:
@@ -60,14 +58,10 @@ def nano_up(values: np.ndarray) -> np.ndarray:
 
 def _nano(scaled: np.ndarray) -> np.ndarray:
     if not np.isfinite(scaled).all():
-        raise InputError(
-            "derive risk value of one lot", "not a finite number", "finite prices and volatilities"
-        )
+        raise InputError("derive risk value of one lot", "not a finite number", "finite prices and volatilities")
     if scaled.size and np.abs(scaled).max() >= NANO_LIMIT:
         largest = float(np.abs(scaled).max()) / NANO
-        raise LimitExceeded(
-            "derive risk value of one lot", f"{largest:.3g}", f"below {NANO_LIMIT / NANO:.3g}"
-        )
+        raise LimitExceeded("derive risk value of one lot", f"{largest:.3g}", f"below {NANO_LIMIT / NANO:.3g}")
     return scaled.astype(np.int64)
 
 

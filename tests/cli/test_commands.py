@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from conftest import shared_dir
+from conftest import ROOT, shared_dir
 from seawall.cli.main import app
 
 COMMANDS = ("demo", "replay", "history", "margin", "compare", "conform", "bench")
@@ -25,9 +25,12 @@ def invoke(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def spawn(*words, **options):
+def spawn(*words, stdout=subprocess.PIPE):
     line = [sys.executable, "-m", "seawall.cli.main", *map(str, words)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    # The tests run from a source tree as well as against an installed package.
+    paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    return subprocess.Popen(line, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +126,22 @@ def test_replay_takes_a_users_own_files(played, tmp_path):
     _, folder = played
     prices = tmp_path / "prices.csv"
     start = 1_760_128_200
-    rows = [f"{start + i},{name},{price * (1 - i / 100)}" for i in range(30) for name, price in (("BTC", 121500), ("ETH", 4360))]
+    rows = [
+        f"{start + i},{name},{price * (1 - i / 100)}"
+        for i in range(30)
+        for name, price in (("BTC", 121500), ("ETH", 4360))
+    ]
     prices.write_text("ts,symbol,price\n" + "\n".join(rows) + "\n")
-    words = ("replay", folder / "book.parquet", prices, "--market", folder / "market.json", "--out", tmp_path / "out", "--json")
+    words = (
+        "replay",
+        folder / "book.parquet",
+        prices,
+        "--market",
+        folder / "market.json",
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     done = invoke(*words)
     assert done.exit_code == 0, done.output
     summary = json.loads(done.stdout)
@@ -150,7 +166,19 @@ def test_the_real_trades_of_the_crash_replay(tmp_path):
 
 def test_the_real_option_chain_replays(tmp_path):
     prices = shared_dir() / "data" / "deribit_chain_2026.parquet"
-    words = ("demo", "--accounts", 200, "--prices", prices, "--to", "2026-01-10T00:00:00Z", "--headless", "--json", "--out", tmp_path)
+    words = (
+        "demo",
+        "--accounts",
+        200,
+        "--prices",
+        prices,
+        "--to",
+        "2026-01-10T00:00:00Z",
+        "--headless",
+        "--json",
+        "--out",
+        tmp_path,
+    )
     done = invoke(*words)
     assert done.exit_code == 0, done.output
     summary = json.loads(done.stdout)
@@ -213,8 +241,18 @@ def test_a_closed_pipe_is_no_error(played):
     _, folder = played
     read, write = os.pipe()
     os.close(read)
-    line = [sys.executable, "-m", "seawall.cli.main", "margin", folder / "book.parquet", folder / "market.json", "--json"]
-    done = subprocess.run([str(word) for word in line], stdout=write, stderr=subprocess.PIPE, text=True, timeout=SECONDS_MAX)
+    line = [
+        sys.executable,
+        "-m",
+        "seawall.cli.main",
+        "margin",
+        folder / "book.parquet",
+        folder / "market.json",
+        "--json",
+    ]
+    done = subprocess.run(
+        [str(word) for word in line], stdout=write, stderr=subprocess.PIPE, text=True, timeout=SECONDS_MAX
+    )
     os.close(write)
     assert "Traceback" not in done.stderr
     assert done.returncode == 0

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conftest import shared_dir
 from seawall.core.errors import InputError
@@ -125,9 +127,7 @@ def test_values_beyond_the_ledger_are_unsupported_never_wrapped(tmp_path):
 
 
 def test_unknown_families_count_as_unsupported(tmp_path):
-    assert (
-        judged(tmp_path, {"protocol": "Nobody", "vectors": [{"name": "a"}, {"name": "b"}]}).unsupported == 2
-    )
+    assert judged(tmp_path, {"protocol": "Nobody", "vectors": [{"name": "a"}, {"name": "b"}]}).unsupported == 2
     assert judged(tmp_path, {"cases": [1, 2, 3]}).unsupported == 3
     assert judged(tmp_path, {"formula": "x = y"}).unsupported == 1
 
@@ -143,6 +143,34 @@ def test_garbage_is_one_message_with_the_file_in_it(tmp_path, text):
     assert caught.value.exit_code == 2
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def places(part: object, path: tuple = ()) -> list[tuple]:
+    items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    return [path, *(place for key, inner in items for place in places(inner, (*path, key)))]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # absurd figures overflow on the way to a refusal
+@pytest.mark.parametrize("name", ANSWERED)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_a_damaged_vector_is_judged_or_refused_in_one_line(name, data, tmp_path_factory):
+    document = load(name)
+    document["vectors"] = [data.draw(st.sampled_from(document["vectors"]))]
+    *path, last = data.draw(st.sampled_from(places(document)[1:]))
+    part = document
+    for key in path:
+        part = part[key]
+    values = [None, "x", -1, 0, 1e308, [], {}, True, "12", [1], {"a": 1}, 10**30]
+    part[last] = data.draw(st.sampled_from(values))
+    verdict = ""
+    try:
+        file = judged(tmp_path_factory.mktemp("damaged"), document)
+    except InputError as error:
+        verdict = str(error)
+    else:
+        assert file.passed + file.failed + file.unsupported >= 1
+    assert not verdict or ("vectors.json" in verdict and "\n" not in verdict)
 
 
 def test_a_path_that_is_not_there_and_an_empty_folder_are_input_errors(tmp_path):

@@ -67,9 +67,7 @@ class Accounts:
             try:
                 tables.append(pl.read_parquet(path))
             except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-                raise UnreadableFile(
-                    str(path), type(error).__name__, "a table written by Accounts.save"
-                ) from None
+                raise UnreadableFile(str(path), type(error).__name__, "a table written by Accounts.save") from None
         accounts, positions = tables
         loaded = cls(
             names=accounts["account"].to_list(),

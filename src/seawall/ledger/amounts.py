@@ -66,11 +66,7 @@ def _from_text(column: pl.Series) -> tuple[Array, Array]:
     nano, sure = _from_decimal(exact)
     length = column.str.len_bytes()
     if int(length.max() or 0) > _SHORT_TEXT:  # type: ignore[arg-type]
-        sure &= (
-            ((length <= _SHORT_TEXT) | (column.str.count_matches(r"\.\d{19}") == 0))
-            .fill_null(False)
-            .to_numpy()
-        )
+        sure &= ((length <= _SHORT_TEXT) | (column.str.count_matches(r"\.\d{19}") == 0)).fill_null(False).to_numpy()
     if column.str.contains("[eE]").any():
         sure &= ~column.str.contains("[eE]").fill_null(True).to_numpy()
     return nano, sure

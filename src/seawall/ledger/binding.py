@@ -29,6 +29,7 @@ from seawall.core.units import NANO, VALUE_NANO_MAX, format_decimal, format_nano
 from seawall.kernels.muldiv import mul_div_floor_array
 
 from .accounts import Accounts
+from .coins import coins_of
 
 if TYPE_CHECKING:
     from .book import Book
@@ -37,7 +38,6 @@ __all__ = ["bind"]
 
 Array = np.ndarray[Any, Any]
 _CASH, _VALUED, _ENTERED, _INVERSE = 0, 1, 2, 3
-_DENOMINATOR_MAX = 2**51
 _PRICE_NANO_MAX = 9 * 10**18
 
 
@@ -60,7 +60,7 @@ def bind(book: Book, legs: Any, settlement: str, as_of_ns: int | None) -> Accoun
     taken = _taken(book, table, legs, way, lots, worth)
     _refuse_exposure(book, worth)
     cash_nano = _sums(np.where(way == _CASH, lots, -taken), book.account, len(book.names))
-    parts = [_positions(book, table, way, lots), *_coins(book, table, legs, way, lots)]
+    parts = [_positions(book, table, way, lots), *coins_of(book, legs, table.way == _INVERSE, table.legs, lots)]
     owner, leg, held = (np.concatenate([part[n] for part in parts]) for n in range(3))
     row_ptr, leg, held = _grouped(owner, leg, held, len(book.names), len(legs))
     accounts = Accounts(book.names.to_list(), cash_nano, row_ptr, leg, held)
@@ -109,7 +109,8 @@ def _lots(book: Book, table: _Table, legs: Any) -> Array:
         if units.denominator != 1:
             wrong[row] = _uneven(book, legs, row, format_decimal(quantity))
         elif abs(units) >= VALUE_NANO_MAX:
-            expected = f"fewer than {VALUE_NANO_MAX} lots"
+            cash = table.way[book.instrument[row]] == _CASH
+            expected = f"less than {VALUE_NANO_MAX // NANO}" if cash else f"fewer than {VALUE_NANO_MAX} lots"
             wrong[row] = LimitExceeded(f"{book.row_place(row)}.quantity", show(str(quantity)), expected)
         else:
             lots[row] = int(units)
@@ -223,39 +224,6 @@ def _positions(book: Book, table: _Table, way: Array, lots: Array) -> tuple[Arra
     if not found:
         return np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int64)
     return np.concatenate(owners), np.concatenate(found), np.concatenate(held)
-
-
-def _coins(book: Book, table: _Table, legs: Any, way: Array, lots: Array) -> list[tuple[Array, Array, Array]]:
-    """Coin of inverse contracts: floor(quantity / entry) coins, in lots of the coin leg."""
-    made = []
-    for number in np.flatnonzero(table.way == _INVERSE).tolist():
-        symbol = book.instruments[number]
-        instrument = legs.instruments[symbol]
-        rows = np.flatnonzero((book.instrument == number) & (lots != 0))
-        leg = table.legs[number][0]
-        coin = legs.coin_leg(instrument.underlying)
-        per_coin = Fraction(instrument.lot) / Fraction(int(legs.lot_num[coin]), int(legs.lot_den[coin]))
-        # value_num / value_den of the constant leg is its lot × mark / index
-        ratio = Fraction(int(legs.value_num[leg]), int(legs.value_den[leg])) / Fraction(instrument.lot)
-        mark = ratio * Fraction(int(legs.index_nano[legs.underlying[leg]]), NANO)
-        coins = np.zeros(len(rows), np.int64)
-        for at, row in enumerate(rows.tolist()):
-            price = mark
-            if book.entry is not None and book.entry.given[row]:
-                price = Fraction(book.entry.odd.get(row, Fraction(int(book.entry.nano[row]), NANO)))
-            amount = int(lots[row]) * per_coin / price
-            coins[at] = _fits(amount.numerator // amount.denominator, int(legs.limit_nano[coin]), book, row)
-        made.append((book.account[rows], np.full(len(rows), coin, np.int32), coins))
-    return made
-
-
-def _fits(coins: int, worth_nano: int, book: Book, row: int) -> int:
-    if abs(coins) * worth_nano >= VALUE_NANO_MAX:
-        expected = f"less than {VALUE_NANO_MAX // NANO}"
-        raise LimitExceeded(
-            f"{book.row_place(row)}.entry", f"coin worth {abs(coins) * worth_nano / NANO:.6g}", expected
-        )
-    return coins
 
 
 def _sums(amounts: Array, owner: Array, count: int) -> Array:

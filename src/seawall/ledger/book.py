@@ -159,9 +159,7 @@ def _pools(table: pl.DataFrame, instrument: pl.Series, place: str) -> pl.Series 
     if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
     if column.dtype != pl.String:
-        raise UnreadableFile(
-            f"{place}: column isolated", f"the type {column.dtype}", "true, false or a pool's name"
-        )
+        raise UnreadableFile(f"{place}: column isolated", f"the type {column.dtype}", "true, false or a pool's name")
     frame = pl.DataFrame({"pool": column, "instrument": instrument})
     lower = pl.col("pool").str.to_lowercase()
     pool = frame.select(
@@ -179,9 +177,7 @@ def _names_or_null(pool: pl.Series, place: str) -> pl.Series:
     too_long = (pool.str.len_bytes() > _NAME_CHARACTERS_MAX).fill_null(False)
     if too_long.any():
         row = int(too_long.arg_max() or 0)
-        raise UnreadableFile(
-            f"{place}: row {row + 1}.isolated", show(pool[row]), "true, false or a pool's name"
-        )
+        raise UnreadableFile(f"{place}: row {row + 1}.isolated", show(pool[row]), "true, false or a pool's name")
     return pool
 
 
@@ -200,9 +196,7 @@ def _pooled(account: pl.Series, pool: pl.Series, place: str) -> pl.Series:
         twice = distinct.filter(distinct["name"].is_duplicated())
         if twice.height:
             found = f"the account {show(twice['name'][0])} from two different pairs of account and pool"
-            raise DuplicateRow(
-                f"{place}: column isolated", found, "names of accounts and pools that stay apart"
-            )
+            raise DuplicateRow(f"{place}: column isolated", found, "names of accounts and pools that stay apart")
     return named
 
 

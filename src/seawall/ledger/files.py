@@ -31,9 +31,7 @@ def read_table(path: Path) -> pl.DataFrame:
         raise UnreadableFile(str(path), error.strerror or str(error), "a book: " + _SHOWN) from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError, UnicodeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableFile(
-            str(path), f"no {path.suffix[1:]} table ({first})", "a book: " + _SHOWN
-        ) from None
+        raise UnreadableFile(str(path), f"no {path.suffix[1:]} table ({first})", "a book: " + _SHOWN) from None
     return table
 
 
@@ -86,9 +84,7 @@ def _read_lines(path: Path) -> pl.DataFrame:
             try:
                 yield _DECODER.decode(line)
             except (msgspec.DecodeError, RecursionError, UnicodeError, ValueError) as error:
-                raise UnreadableFile(
-                    f"{path}: line {number + 1}", f"no JSON ({error})", "one object"
-                ) from None
+                raise UnreadableFile(f"{path}: line {number + 1}", f"no JSON ({error})", "one object") from None
 
     data = path.read_bytes()
     return table_of_rows(rows(), str(path))

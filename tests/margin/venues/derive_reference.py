@@ -86,8 +86,7 @@ def pmrm_v2(given):
 
         def value(move, vol, options=options, years=years, discount=discount, variable=variable, fixed=fixed):
             return sum(
-                o["amount"]
-                * black(variable * move + fixed, o["strike"], vol(o), years, o["is_call"], discount)
+                o["amount"] * black(variable * move + fixed, o["strike"], vol(o), years, o["is_call"], discount)
                 for o in options
             )
 
@@ -142,12 +141,8 @@ def pmrm_v2(given):
         penalty += (1 - least) * other["conf_margin"] * spot * abs(size)
     worst = min([forward_contingency, *pnl])
     mtm = given["cash"] + option_value + collateral + perp["unrealised_pnl"] + perp["unrealised_funding"]
-    charge = (
-        other["mm_perp_percent"] * abs(size) * spot + other["mm_option_percent"] * naked * spot + haircut_mm
-    )
-    extra = (
-        other["im_perp_percent"] * abs(size) * spot + other["im_option_percent"] * naked * spot + haircut_im
-    )
+    charge = other["mm_perp_percent"] * abs(size) * spot + other["mm_option_percent"] * naked * spot + haircut_mm
+    extra = other["im_perp_percent"] * abs(size) * spot + other["im_option_percent"] * naked * spot + haircut_im
     peg = max(other["peg_loss_threshold"] - stable, 0.0) * other["peg_loss_factor"]
     return {
         "IM": (margin["im_factor"] + peg) * worst - charge - extra - penalty + mtm,
@@ -177,17 +172,14 @@ def pmrm_v1(given, p):
         years = seconds / YEAR
         vol_confidence = options[-1]["vol_confidence"] if options else 1.0
         rate = max(expiry["rate"], 0.0)
-        static = margin["base_static_discount"] * math.exp(
-            -years * (rate * margin["rate_mult"] + margin["rate_add"])
-        )
+        static = margin["base_static_discount"] * math.exp(-years * (rate * margin["rate_mult"] + margin["rate_add"]))
         up, down = term_multiples(p["vol_shock"], seconds)
         multiples = {"Up": up, "Down": down, "None": 1.0}
 
         def value(move, multiple, options=options, years=years, expiry=expiry):
             forward = expiry["forward_variable"] * move + expiry["forward_fixed"]
             return sum(
-                o["amount"] * black(forward, o["strike"], o["vol"] * multiple, years, o["is_call"])
-                for o in options
+                o["amount"] * black(forward, o["strike"], o["vol"] * multiple, years, o["is_call"]) for o in options
             )
 
         now = value(1.0, 1.0)
@@ -215,9 +207,7 @@ def pmrm_v1(given, p):
     least = min(given["spot_confidence"], held_perp)
     if least < other["conf_threshold"]:
         penalty += (1 - least) * other["conf_margin"] * spot * (abs(size) + base)
-    static = spot * (
-        other["perp_percent"] * abs(size) + other["base_percent"] * base + other["option_percent"] * naked
-    )
+    static = spot * (other["perp_percent"] * abs(size) + other["base_percent"] * base + other["option_percent"] * naked)
     mtm = option_value + worth + perp["unsettled_cash"] + given["cash"]
     factor = margin["im_factor"] + max(other["peg_loss_threshold"] - stable, 0.0) * other["peg_loss_factor"]
     worst = min([competing, *pnl])
@@ -258,9 +248,7 @@ def standard(given):
             forward, years = expiry["forward"], expiry["sec_to_expiry"] / YEAR
             alone_initial = alone_maintenance = 0.0
             for option in options:
-                value = option["amount"] * black(
-                    forward, option["strike"], option["vol"], years, option["is_call"]
-                )
+                value = option["amount"] * black(forward, option["strike"], option["vol"], years, option["is_call"])
                 mtm += value
                 pair = isolated_option(option, spot, value, option_p)
                 alone_initial += pair[0]
@@ -268,10 +256,7 @@ def standard(given):
             payoffs = [0.0]
             for price in [0.0, *(o["strike"] for o in options)]:
                 payoffs.append(
-                    sum(
-                        o["amount"] * max((price - o["strike"]) * (1 if o["is_call"] else -1), 0.0)
-                        for o in options
-                    )
+                    sum(o["amount"] * max((price - o["strike"]) * (1 if o["is_call"] else -1), 0.0) for o in options)
                 )
             unpaired = min(sum(o["amount"] for o in options if o["is_call"]), 0.0) * forward
             initial += max(alone_initial, min(payoffs) + option_p["unpaired_im_scale"] * unpaired)

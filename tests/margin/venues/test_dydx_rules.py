@@ -30,17 +30,13 @@ markets = st.builds(
     open_interest=st.integers(0, 10**13),
     funding_index=st.integers(-1000, 1000),
 )
-positions = st.builds(
-    Position, st.integers(-(10**10), 10**10), st.integers(-1000, 1000), st.integers(-(10**9), 10**9)
-)
+positions = st.builds(Position, st.integers(-(10**10), 10**10), st.integers(-1000, 1000), st.integers(-(10**9), 10**9))
 
 
 @given(st.lists(st.tuples(markets, positions), max_size=4), st.integers(-(10**13), 10**13))
 def test_the_kernel_computes_what_the_rules_say(rows, collateral):
     by_id = {key: market for key, (market, _) in enumerate(rows)}
-    account = rules.settle_funding(
-        Account(collateral, {key: held for key, (_, held) in enumerate(rows)}), by_id
-    )
+    account = rules.settle_funding(Account(collateral, {key: held for key, (_, held) in enumerate(rows)}), by_id)
     account = rules.updated(account, 0, [])
     assert kernel_risk(account, by_id) == rules.risk(account, by_id)
 

@@ -22,9 +22,7 @@ EXPIRIES = ("2025-10-11T08:00:00Z", "2025-12-26T08:00:00Z")
 SECONDS = {EXPIRIES[0]: 11 * 3600, EXPIRIES[1]: 76 * 86_400 + 11 * 3600}
 
 
-def option(
-    symbol: str, right: str, strike: str, expiry: str, forward: str, iv: str, lot: str = "0.01"
-) -> dict:
+def option(symbol: str, right: str, strike: str, expiry: str, forward: str, iv: str, lot: str = "0.01") -> dict:
     row = {"symbol": symbol, "kind": "option", "underlying": "BTC", "lot": lot, "right": right}
     return row | {"strike": strike, "expiry": expiry, "forward": forward, "iv": iv}
 
@@ -107,8 +105,7 @@ def twin_input(book: dict[str, int], cash: float) -> dict:
         "forward_fixed": 0.0,
     }
     expiries = [
-        sure
-        | {"sec_to_expiry": SECONDS[expiry], "forward": float(forward), "forward_variable": float(forward)}
+        sure | {"sec_to_expiry": SECONDS[expiry], "forward": float(forward), "forward_variable": float(forward)}
         for expiry, forward in ((EXPIRIES[0], "113010"), (EXPIRIES[1], "113800"))
     ]
     perp = size.get("BTC-PERP", 0.0)
@@ -144,10 +141,7 @@ def twin_input(book: dict[str, int], cash: float) -> dict:
 
 def raw_parameters(version: int) -> dict:
     p = mainnet_portfolio(version)
-    vol = {
-        name: getattr(p, name)
-        for name in ("vol_range_up", "vol_range_down", "short_term_power", "long_term_power")
-    }
+    vol = {name: getattr(p, name) for name in ("vol_range_up", "vol_range_down", "short_term_power", "long_term_power")}
     margin_v2 = (
         "mm_factor",
         "im_factor",
@@ -161,8 +155,7 @@ def raw_parameters(version: int) -> dict:
     more = ("im_perp_percent", "mm_option_percent", "im_option_percent", "base_percent")
     raw = {
         "scenarios": [
-            {"spot_shock": s.spot, "vol_shock": s.vol.capitalize(), "dampening": s.dampening}
-            for s in p.scenarios
+            {"spot_shock": s.spot, "vol_shock": s.vol.capitalize(), "dampening": s.dampening} for s in p.scenarios
         ],
         "vol_shock": vol | {"dte_floor_days": p.dte_floor_days, "min_vol_up_shock": p.min_vol_up_shock},
         "skew_shock": {name: getattr(p.skew, name) for name in p.skew.__struct_fields__},
@@ -200,10 +193,7 @@ def standard_input(source: dict) -> dict:
 
 
 books = st.fixed_dictionaries(
-    {
-        row["symbol"]: st.integers(-400, 400).map(lambda n, k=row["kind"]: abs(n) if k == "spot" else n)
-        for row in LISTED
-    }
+    {row["symbol"]: st.integers(-400, 400).map(lambda n, k=row["kind"]: abs(n) if k == "spot" else n) for row in LISTED}
 )
 
 
@@ -249,9 +239,7 @@ def test_a_settled_expiry_keeps_its_intrinsic_value(tmp_path):
         symbols = list(late.legs.symbols)
         lot_nano = 10**7
         forward = late.legs.ratio[symbols.index("FAR-CP")] * 113_000.0
-        assert values[symbols.index("FAR-CP"), 0] == pytest.approx(
-            (120_000.0 - forward) * lot_nano, rel=1e-12
-        )
+        assert values[symbols.index("FAR-CP"), 0] == pytest.approx((120_000.0 - forward) * lot_nano, rel=1e-12)
 
 
 BAD = {
@@ -284,8 +272,7 @@ BAD = {
         "forward": "113800",
         "iv": "0.5",
     },
-    "coin-settled option": option("C", "call", "120000", EXPIRIES[1], "113800", "0.52")
-    | {"settled_in": "coin"},
+    "coin-settled option": option("C", "call", "120000", EXPIRIES[1], "113800", "0.52") | {"settled_in": "coin"},
 }
 
 
@@ -305,9 +292,7 @@ def test_dydx_lists_perpetuals_only(tmp_path, row):
 
 
 @settings(max_examples=80)
-@given(
-    lots=st.tuples(st.integers(-5_000, 5_000), st.integers(-5_000, 5_000)), interest=st.integers(0, 4_000_000)
-)
+@given(lots=st.tuples(st.integers(-5_000, 5_000), st.integers(-5_000, 5_000)), interest=st.integers(0, 4_000_000))
 def test_dydx_on_a_market_is_exact(lots, interest, tmp_path_factory):
     rows = [LISTED[1], ETH_PERP | {"open_interest": str(interest)}]
     given_market = market(tmp_path_factory.mktemp("dydx"), rows)

@@ -16,9 +16,9 @@ from seawall.margin.conform.derive_pmrm_input import (
     read_v1,
     read_v2,
 )
-from seawall.margin.conform.reading import kernel_account, reads
+from seawall.margin.conform.reading import kernel_account, nano, reads
 from seawall.margin.conform.report import Check, Unsupported
-from seawall.margin.venues.derive_parameters import PortfolioParameters
+from seawall.margin.venues.derive_parameters import PortfolioParameters, check_portfolio
 from seawall.margin.venues.derive_portfolio import board_tables, confidence_charge, peg_factor
 from seawall.margin.venues.derive_values import (
     COLLATERAL,
@@ -92,6 +92,7 @@ def read_vector(data: dict[str, Any], vector: dict[str, Any], version: int) -> t
     if isinstance(raw, str):
         raw = data["param_sets"][raw]
     parameters = read_v1(raw) if version == 1 else read_v2(raw)
+    check_portfolio(parameters)
     for name in ("IM", "MM"):
         float(vector["expected"][name])
     return parameters, read_portfolio(vector["input"], parameters)
@@ -99,7 +100,7 @@ def read_vector(data: dict[str, Any], vector: dict[str, Any], version: int) -> t
 
 def _compare_integers(parameters: PortfolioParameters, portfolio: Portfolio, figures: Figures, check: Check) -> None:
     tables = board_tables(parameters, portfolio.board)
-    cash_nano = int(np.floor(portfolio.cash * 1e9))
+    cash_nano = nano(portfolio.cash)
     equity, initial, maintenance = kernel_account(BLOCKS, tables, portfolio.lots, cash_nano)
     noise = NOISE * figures.gross
     check.against_the_account("equity, integer", figures.equity, equity, noise)

@@ -10,7 +10,7 @@ import numpy as np
 
 from seawall.kernels import payoff
 from seawall.kernels.tables import PAYOFF
-from seawall.margin.conform.reading import kernel_account, reads
+from seawall.margin.conform.reading import kernel_account, nano, reads
 from seawall.margin.conform.report import Check, Unsupported
 from seawall.margin.venues.derive_parameters import StandardMarket
 from seawall.margin.venues.derive_standard import (
@@ -79,7 +79,7 @@ def _read(vector: dict[str, Any]) -> tuple[Portfolio, dict[str, Any]]:
 
 def kernel_margin(portfolio: Portfolio) -> tuple[int, int, int]:
     """Equity, initial and maintenance in micro from the account kernel."""
-    cash_nano = int(np.floor(portfolio.cash * 1e9))
+    cash_nano = nano(portfolio.cash)
     return kernel_account(PAYOFF, board_tables(portfolio.board), portfolio.lots, cash_nano)
 
 
@@ -90,7 +90,7 @@ def _judge_leg(vector: dict[str, Any], check: Check) -> None:
     initial, maintenance = isolated(board, marks(board))
     extra = board_tables(board).extra
     short = float(min(lots[0], 0))
-    relative = float(vector.get("tolerance", {}).get("value", 0.0))
+    relative = _relative(vector.get("tolerance", {}))
     for name, value, column in (
         ("IM", float(initial[0]), payoff.EXTRA_ISOLATED_INITIAL),
         ("MM", float(maintenance[0]), payoff.EXTRA_ISOLATED_MAINTENANCE),
@@ -98,6 +98,11 @@ def _judge_leg(vector: dict[str, Any], check: Check) -> None:
         found = short * value
         check.close(name, expected.get(name), found, relative, FLOOR)
         check.against_the_account(f"{name}, integer", found, int(short) * -(-int(extra[0, column]) // 1000), 0.0)
+
+
+@reads
+def _relative(tolerance: dict[str, Any]) -> float:
+    return float(tolerance.get("value", 0.0))
 
 
 @reads
@@ -191,6 +196,8 @@ def read_portfolio(given: dict[str, Any]) -> Portfolio:
     legs: list[dict[str, float]] = []
     markets, names, seconds = [], [], [0.0]
     groups: dict[tuple[int, float], int] = {}
+    if not isinstance(given["markets"], list) or not given["markets"]:
+        raise TypeError("no list of markets")
     for u, raw in enumerate(given["markets"]):
         names.append(str(raw["name"]))
         markets.append(read_market(given["params"]["markets"][raw["name"]]))

@@ -1,6 +1,7 @@
 """Shared by the readers: bad fields become one kind of error, and one account runs the kernel."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -28,7 +29,7 @@ def reads(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
         except KeyError as error:
             raise BadVector("vector", f"no field {error}", "the fields of its family") from error
-        except (TypeError, ValueError, AttributeError, IndexError) as error:
+        except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
             raise BadVector("vector", str(error), "fields of the types of its family") from error
 
     return wrapped
@@ -60,3 +61,10 @@ def kernel_account(kind: int, tables: Tables, lots: np.ndarray, cash_nano: int) 
         out,
     )
     return int(out[0, 0]), int(out[0, 1]), int(out[0, 2])
+
+
+def nano(cash: float) -> int:
+    """Quote as int64 nano, rounded down. Raises LimitExceeded beyond the ledger's range."""
+    if not abs(cash) < EXPOSURE_MAX / 1e9:
+        raise LimitExceeded("account", f"cash of {cash:.3g}", f"below {EXPOSURE_MAX / 1e9:.3g}")
+    return math.floor(cash * 1e9)

@@ -73,8 +73,9 @@ def _judge_file(path: Path) -> FileReport:
         except LimitExceeded as error:
             reasons[f"beyond the int64 range of the ledger: {error.place}"] += 1
             continue
-        except BadVector as error:
-            raise InputError(f"{path}, {name}", error.found, error.expected) from error
+        except InputError as error:
+            where = "" if isinstance(error, BadVector) else f", {error.place}"
+            raise InputError(f"{path}, {name}{where}", error.found, error.expected) from error
         failures.extend(check.failures)
         passed += not check.failures
         failed += bool(check.failures)

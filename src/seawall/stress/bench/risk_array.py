@@ -50,7 +50,7 @@ def measure(setting: Setting, names: set[str]) -> list[Measure]:
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _fill(legs, index, now_ns, shocks, model, values):
-    work = np.zeros(3 * (cells.COLUMNS + 2))
+    work = np.zeros(rows.WORK)
     for leg in range(legs.kind.shape[0]):
         rows.fill_values(legs, leg, index[legs.underlying[leg]], now_ns, shocks, model, work, values[leg])
 

@@ -59,13 +59,13 @@ def _whole_coins(book: Book, rows: Array, lots: Array, per_coin: Fraction, mark:
             at = np.flatnonzero(chosen)[fits]
             coins[at] = mul_div_floor_array(lots[at], np.array([num]), den[fits].astype(np.int64))
             slow[at] = False
-    for at in np.flatnonzero(slow).tolist():
-        row = int(rows[at])
+    for place in np.flatnonzero(slow).tolist():
+        row = int(rows[place])
         price = mark
-        if entry is not None and given[at]:
+        if entry is not None and given[place]:
             price = Fraction(entry.odd.get(row, Fraction(int(entry.nano[row]), NANO)))
-        amount = Fraction(int(lots[at])) * per_coin / price
-        coins[at] = _fits(amount.numerator // amount.denominator, worth_nano, book, row)
+        amount = Fraction(int(lots[place])) * per_coin / price
+        coins[place] = _fits(amount.numerator // amount.denominator, worth_nano, book, row)
     return coins
 
 

@@ -214,7 +214,7 @@ class _View:
     def _prices(self, width: int, rows: int) -> Panel:
         table = Table.grid(expand=True, padding=(0, 1))
         for justify in ("left", "right", "right", "right", "left"):
-            table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+            table.add_column(justify=justify, no_wrap=True)
         table.add_row(*(Text(word, style="dim") for word in ("", "price", "change", "low", "")))
         for name in self.names[: max(rows, 1)]:
             text = self.replay.prices.get(name)
@@ -270,7 +270,7 @@ class _View:
     def _worst(self, rows: int) -> Panel:
         table = Table.grid(expand=True, padding=(0, 1))
         for justify in ("left", "right", "right", "right"):
-            table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+            table.add_column(justify=justify, no_wrap=True)
         table.add_row(*(Text(word, style="dim") for word in ("account", "equity", "maintenance", "health")))
         for account, equity, maintenance in self.look.worst[: max(rows, 1)]:
             style = "magenta" if equity < 0 else "red" if equity < maintenance else ""

@@ -9,7 +9,21 @@ from typing import Any
 import numpy as np
 
 from seawall.engine.pool import Pool
-from seawall.engine.state import Holdings
+from seawall.engine.state import (
+    ACCOUNT_FIELDS,
+    CASH,
+    LENGTH,
+    ORDER_LENGTH,
+    ORDER_START,
+    START,
+    WATCH_ACCOUNT,
+    WATCH_LENGTH,
+    WATCH_START,
+    Holdings,
+)
+from seawall.kernels.account import evaluate_accounts
+from seawall.kernels.orders import LEG
+from seawall.kernels.tables import Tables
 
 
 class EngineBook:
@@ -19,34 +33,39 @@ class EngineBook:
         self.names: list[str] = list(accounts.names)
         self.index = {name: k for k, name in enumerate(self.names)}
         self.leg_underlying = leg_underlying
-        self.cash_nano = accounts.cash_nano.astype(np.int64).copy()
         row_ptr = accounts.row_ptr
-        self.positions = Pool(row_ptr, [accounts.leg.astype(np.int32), accounts.lots.astype(np.int64)])
-        none = np.zeros(len(row_ptr), np.int64)
-        self.orders = Pool(none, [np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64)], spare=0)
+        table = np.zeros((len(self.names), ACCOUNT_FIELDS), np.int64)
+        table[:, CASH] = accounts.cash_nano
+        self.accounts = table
+        self.cash_nano = table[:, CASH]
+        self.positions = Pool(
+            row_ptr,
+            [accounts.leg.astype(np.int32), accounts.lots.astype(np.int64)],
+            table[:, START],
+            table[:, LENGTH],
+        )
+        none = np.zeros((0, 3), np.int64)
+        self.orders = Pool(np.zeros_like(row_ptr), [none], table[:, ORDER_START], table[:, ORDER_LENGTH], spare=0)
         self.open: dict[tuple[int, str], list[tuple[int, int, int]]] = {}
         count, owner = _watch_rows(row_ptr, leg_underlying[accounts.leg])
-        self.watch = Pool(np.concatenate([[0], np.cumsum(count)]), [np.zeros(int(count.sum()), np.int32), owner], 0)
+        exposures = np.zeros((len(owner), 2), np.int32)
+        exposures[:, WATCH_ACCOUNT] = owner
+        ends = np.concatenate([[0], np.cumsum(count)])
+        self.watch = Pool(ends, [exposures], table[:, WATCH_START], table[:, WATCH_LENGTH], spare=0)
         self.outside_nano = sum(self.cash_nano.tolist())
         self.clearing_nano = 0
 
     def holdings(self) -> Holdings:
-        return Holdings(
-            cash_nano=self.cash_nano,
-            start=self.positions.start,
-            length=self.positions.length,
-            leg=self.positions.columns[0],
-            lots=self.positions.columns[1],
-            order_start=self.orders.start,
-            order_length=self.orders.length,
-            order_leg=self.orders.columns[0],
-            order_lots=self.orders.columns[1],
-            order_limit_nano=self.orders.columns[2],
-            watch_start=self.watch.start,
-            watch_length=self.watch.length,
-            watch_underlying=self.watch.columns[0],
-            watch_account=self.watch.columns[1],
-        )
+        leg, lots = self.positions.columns
+        return Holdings(self.accounts, leg, lots, self.orders.columns[0], self.watch.columns[0])
+
+    def evaluate(self, kind: int, tables: Tables) -> np.ndarray:
+        """int64[A, 4] of every account on given tables, open orders left out."""
+        out = np.zeros((len(self.names), 4), np.int64)
+        starts = self.positions.start.copy()
+        leg, lots = self.positions.columns
+        evaluate_accounts(kind, tables, starts, starts + self.positions.length, leg, lots, self.cash_nano.copy(), out)
+        return out
 
     def lots_of(self, account: int, leg: int) -> int:
         legs, lots = self.positions.rows(account)
@@ -74,15 +93,15 @@ class EngineBook:
         """Opens an order of rows (leg, lots, limit in nano per lot)."""
         self.open[account, order_id] = rows
         for row in rows:
-            legs = self.orders.rows(account)[0]
-            self.orders.insert(account, int(np.searchsorted(legs, row[0])), row)
+            (rows_held,) = self.orders.rows(account)
+            self.orders.insert(account, int(np.searchsorted(rows_held[:, LEG], row[0])), row)
         self._widen_watch(account)
 
     def cancel(self, account: int, order_id: str) -> None:
         """Takes an open order out."""
         for row in self.open.pop((account, order_id)):
-            columns = self.orders.rows(account)
-            same = np.flatnonzero((columns[0] == row[0]) & (columns[1] == row[1]) & (columns[2] == row[2]))
+            (rows_held,) = self.orders.rows(account)
+            same = np.flatnonzero((rows_held == np.array(row)).all(axis=1))
             self.orders.delete(account, int(same[0]))
 
     def _add(self, account: int, leg: int, lots: int) -> None:
@@ -93,18 +112,18 @@ class EngineBook:
             if held[at] == 0:
                 self.positions.delete(account, at)
         elif lots:
-            self.positions.insert(account, at, (leg, lots))
+            self.positions.insert(account, at, leg, lots)
 
     def _widen_watch(self, account: int) -> None:
         """Gives an account one row of the watch list per underlying it now spans. The rows it
         leaves behind stay marked with it: the engine has taken their items out before."""
-        legs = np.concatenate([self.positions.rows(account)[0], self.orders.rows(account)[0]])
+        legs = np.concatenate([self.positions.rows(account)[0], self.orders.rows(account)[0][:, LEG]])
         needed = len(np.unique(self.leg_underlying[legs]))
         if needed > self.watch.length[account]:
             self.watch.reserve(account, needed)
             self.watch.length[account] = needed
             start = int(self.watch.start[account])
-            self.watch.columns[1][start : start + needed] = account
+            self.watch.columns[0][start : start + needed, WATCH_ACCOUNT] = account
 
 
 def _watch_rows(row_ptr: np.ndarray, underlying: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

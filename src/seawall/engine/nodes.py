@@ -9,10 +9,23 @@ shared by all accounts and survive until the price leaves their cells or they gr
 import numpy as np
 from numba import njit
 
-from seawall.engine.state import LADDER, NODE_FILLS, RING
-from seawall.kernels import anchors, cells, rows, tier_rows
-from seawall.kernels.normal import norm_cdf
-from seawall.kernels.tables import CELLS, TIERS, tables_at
+from seawall.engine.state import (
+    AROUND,
+    BASIS_SLOPE,
+    CARRY,
+    DECAY,
+    DECAY_LIMIT,
+    LADDER,
+    LADDER_STEP,
+    PRESENT,
+    READY,
+    REBUILD,
+    RING,
+    SLOPES,
+    VEGA,
+)
+from seawall.kernels import anchors, rows
+from seawall.kernels.normal import log_, norm_cdf, norm_pdf
 
 VEGA_MAX = 0.3989422804014328  # greatest vega per unit of total volatility and strike: φ(0)
 LADDER_GROWTH = 4
@@ -20,64 +33,65 @@ OLDEST_NS = 4 * 3_600 * 10**9
 YOUNGEST_NS = 30 * 10**9
 
 
-@njit(error_model="numpy")
-def ladder_step(steps, underlying, width):
-    """Log-price step of one width of the ladder."""
-    step = steps[underlying]
-    for _ in range(width):
-        step *= LADDER_GROWTH
-    return step
+def ladder_steps(steps: np.ndarray) -> np.ndarray:
+    """float64[U, LADDER]: log-price step of every width, from that of the anchor grid."""
+    return steps[:, None] * np.float64(LADDER_GROWTH) ** np.arange(LADDER)
 
 
 @njit(error_model="numpy")
-def ensure(kind, board, nodes, underlying, now_ns, sums):
-    """Makes the nodes around the present price of an underlying, where they are not there."""
-    if now_ns >= nodes.rebuild_ns[underlying]:
-        _start(board, nodes, underlying, now_ns)
+def locate(nodes, underlying, index, now_ns):
+    """Whether the nodes around a price are there; notes the present cells and the nodes' prices."""
+    if now_ns >= nodes.times[underlying, REBUILD]:
+        return False
+    if nodes.times[underlying, READY]:
+        return True
     for width in range(LADDER):
-        step = ladder_step(board.steps, underlying, width)
-        cell = anchors.price_cell(board.index[underlying], step)
-        for node in range(cell - 1, cell + 3):
-            if nodes.key[underlying, width, node & (RING - 1)] != node:
-                _fill(kind, board, nodes, underlying, width, node, step, now_ns)
-                sums[NODE_FILLS] += 1
+        ladder, key = nodes.ladder[underlying, width], nodes.key[underlying, width]
+        step = ladder[LADDER_STEP]
+        cell = anchors.price_cell(index, step)
+        for node in range(cell - 1, cell - 1 + AROUND):
+            if key[node & (RING - 1)] != node:
+                return False
+        key[PRESENT] = cell
+        for k in range(AROUND):
+            # a hair inwards, so that a price inside is inside
+            ladder[k] = anchors.cell_high(cell - 2 + k, step) if k < 2 else anchors.cell_low(cell - 1 + k, step)
+    nodes.times[underlying, READY] = 1
+    return True
 
 
-@njit(error_model="numpy")
-def _start(board, nodes, underlying, now_ns):
-    """Forgets the nodes of an underlying and measures its legs' slopes from now on."""
-    nodes.key[underlying, :, :] = np.iinfo(np.int64).min
-    nodes.built_ns[underlying] = now_ns
+@njit(nogil=True, cache=True, error_model="numpy")
+def fill_slopes(legs, model, which, price, now_ns, slopes, valid_ns):
+    """Measures the slopes of the legs in `which` from now on; returns the shortest life, ns."""
     shortest = np.int64(OLDEST_NS) * 8
-    for leg in range(board.leg_first[underlying], board.leg_first[underlying + 1]):
-        left = _slopes(board, nodes, leg, now_ns)
+    for k in range(len(which)):
+        left = _slopes(legs, model, which[k], price[legs.underlying[which[k]]], now_ns, slopes[which[k]], valid_ns)
         if left > 0:
             shortest = min(shortest, left)
-    nodes.rebuild_ns[underlying] = now_ns + max(YOUNGEST_NS, min(OLDEST_NS, shortest // 8))
+    return shortest
 
 
 @njit(error_model="numpy")
-def _slopes(board, nodes, leg, now_ns):
-    """Sets decay, carry, vega and validity of one leg; returns its remaining life in ns.
+def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
+    """Sets the slopes and the validity of one leg; returns its remaining life in ns.
 
     An option's value falls with time through its total volatility s, by at most the vega times
     the fall of s; the greatest vega over all forwards is φ(0)·strike. With s_k(t) = σ·m_k(t)·√t
     and m_k growing slower than √t shrinks, |ds/dt| <= ½·σ·m_up(t)/√t for every shock k, and
     that is greatest at the end of the interval.
     """
-    legs, model = board.legs, board.model
-    nodes.decay[leg] = 0.0
-    nodes.decay_limit[leg] = 0.0
-    nodes.carry[leg] = 0.0
-    nodes.vega[leg] = 0.0
-    nodes.valid_ns[leg] = np.iinfo(np.int64).max
-    index = board.index[legs.underlying[leg]]
+    for k in range(SLOPES):
+        out[k] = 0.0
+    valid_ns[leg] = np.iinfo(np.int64).max
+    out[BASIS_SLOPE] = 4.0 * index * legs.ratio[leg] * abs(legs.lot[leg]) * rows.NANO
+    if legs.kind[leg] == rows.CONSTANT:
+        out[BASIS_SLOPE] = 4.0 * abs(legs.value_nano[leg])
     drift = 2.0 * index * legs.lot[leg] * rows.NANO * model[rows.MODEL_BASIS_SLOPE] / rows.YEAR_NS
     if legs.kind[leg] == rows.LINEAR or legs.kind[leg] == rows.CONSTANT:
         if legs.expiry_ns[leg] > 0:
-            nodes.decay[leg] = drift
-            nodes.decay_limit[leg] = np.inf
-            nodes.carry[leg] = drift
+            out[DECAY] = drift
+            out[DECAY_LIMIT] = np.inf
+            out[CARRY] = drift
         return np.int64(0)
     life = rows.option_life(legs, leg, now_ns)
     step = anchors.life_step(life)
@@ -88,92 +102,80 @@ def _slopes(board, nodes, leg, now_ns):
     unit = VEGA_MAX * strike * legs.lot[leg] * rows.NANO
     _, up = rows.vol_multiples(life, model)
     total = legs.iv[leg] * up * np.sqrt(life)
-    nodes.vega[leg] = unit * total
-    nodes.decay_limit[leg] = unit * total
+    out[VEGA] = unit * total
+    out[DECAY_LIMIT] = unit * total
     if shortest > 0.0:
         _, up_then = rows.vol_multiples(shortest, model)
-        nodes.decay[leg] = unit * 0.5 * legs.iv[leg] * up_then / np.sqrt(shortest) / rows.YEAR_NS
-        nodes.decay_limit[leg] = np.inf
+        out[DECAY] = unit * 0.5 * legs.iv[leg] * up_then / np.sqrt(shortest) / rows.YEAR_NS
+        out[DECAY_LIMIT] = np.inf
     value_limit = 4.0 * forward if legs.right[leg] > 0 else strike
     interest = abs(model[rows.MODEL_RATE]) * value_limit * legs.lot[leg] * rows.NANO / rows.YEAR_NS
-    nodes.carry[leg] = interest + drift
-    nodes.decay[leg] += interest + drift
-    if nodes.decay_limit[leg] < np.inf:
+    out[CARRY] = interest + drift
+    out[DECAY] += interest + drift
+    if out[DECAY_LIMIT] < np.inf:
         # the last minute, and a life of nothing: all of the time value may go at once
-        nodes.decay_limit[leg] += (interest + drift) * OLDEST_NS * 8.0
+        out[DECAY_LIMIT] += (interest + drift) * OLDEST_NS * 8.0
     expiry_ns = legs.expiry_ns[leg]
     if now_ns < expiry_ns:
-        nodes.valid_ns[leg] = expiry_ns - np.int64(np.ceil(shortest * rows.YEAR_NS))
+        valid_ns[leg] = expiry_ns - np.int64(np.ceil(shortest * rows.YEAR_NS))
         if legs.kind[leg] == rows.FORWARD_START and now_ns < legs.fix_ns[leg]:
-            nodes.valid_ns[leg] = min(nodes.valid_ns[leg], legs.fix_ns[leg])
+            valid_ns[leg] = min(valid_ns[leg], legs.fix_ns[leg])
     return expiry_ns - now_ns
 
 
-@njit(error_model="numpy")
-def _fill(kind, board, nodes, underlying, width, node, step, now_ns):
-    """Rows of every leg of an underlying at one node, with the gaps of the cell above it."""
-    legs, model = board.legs, board.model
+@njit(nogil=True, cache=True, error_model="numpy")
+def fill_strays(legs, model, shocks, which, node, step, now_ns, loose_vol, loose_basis, columns, out):
+    """out[leg] = how far one lot of the legs in `which`, all of one underlying, may lie below its
+    chord on the cell above a node, nano."""
     low = anchors.cell_low(node, step)
     high = anchors.cell_high(node, step)
-    price = np.float64(low) / (1.0 - anchors.SLACK)
-    ring = node & (RING - 1)
-    values = nodes.values[width, ring]
-    extra = nodes.extra[width, ring]
-    work = np.empty(rows.WORK)
-    tables = board.tables
-    here = tables_at(tables, values, extra)
-    for leg in range(board.leg_first[underlying], board.leg_first[underlying + 1]):
-        if kind == TIERS:
-            tier_rows.refresh_leg(legs, leg, price, now_ns, model[rows.MODEL_RATE], here)
-            columns = 1
-        elif kind == CELLS:
-            rows.fill_values(legs, leg, price, now_ns, board.shocks, model, work, values[leg])
-            life = anchors.life_step(rows.option_life(legs, leg, now_ns))
-            rows.fill_gaps(
-                legs,
-                leg,
-                low,
-                high,
-                anchors.life_low(max(life - 1, 0)),
-                anchors.life_high(life),
-                board.shocks,
-                model,
-                values[leg, cells.GAP_LONG :],
-            )
-            rows.fill_extra(
-                legs, leg, price, values[leg, 0], tables.scalars[cells.SCALAR_SHORT_MINIMUM], extra[leg]
-            )
-            columns = cells.COLUMNS
-        nodes.stray[width, ring, leg] = _stray(board, leg, low, high, now_ns, columns)
-    nodes.key[underlying, width, node & (RING - 1)] = node
+    for k in range(len(which)):
+        leg = which[k]
+        out[leg] = _stray(legs, model, shocks[legs.underlying[leg]], leg, low, high, now_ns, loose_vol, loose_basis, columns)
+
+
+@njit(cache=True, error_model="numpy")
+def node_price(node, step):
+    """The price of a node."""
+    return anchors.cell_low(node, step) / (1.0 - anchors.SLACK)
 
 
 @njit(error_model="numpy")
-def _stray(board, leg, low, high, now_ns, columns):
-    """Greatest distance of one lot below its chord on [low, high], over the columns, nano:
-    ¼·(Δ(high) - Δ(low))·(high - low), an option being convex in the forward."""
-    legs, model = board.legs, board.model
+def _stray(legs, model, shock, leg, low, high, now_ns, loose_vol, loose_basis, columns):
+    """Greatest distance of one lot below its chord on [low, high], over the columns, nano, while the
+    slopes hold and volatility and basis stay within what they may loosely move by.
+
+    An option is convex in the forward, so on [a, b] it lies at most ¼·(Δ(b) - Δ(a))·(b - a) below
+    its chord, and at most ⅛·max Γ·(b - a)², with Γ = φ(d1) / (F·s); the total volatility s runs
+    from what the shortest life leaves to the present one.
+    """
     if legs.kind[leg] != rows.OPTION:
         return 2.0
     life = rows.option_life(legs, leg, now_ns)
+    step = anchors.life_step(life)
+    shortest = anchors.life_low(step - 1) if step > 0 else 0.0
     down, up = rows.vol_multiples(life, model)
-    total = legs.iv[leg] * np.sqrt(life)
-    shock = board.shocks[legs.underlying[leg]]
+    down_then, up_then = rows.vol_multiples(shortest, model)
+    total = legs.iv[leg] * (1.0 + loose_vol) * np.sqrt(life)
+    total_then = legs.iv[leg] * (1.0 - loose_vol) * np.sqrt(shortest)
     ratio, strike = legs.ratio[leg], legs.strike[leg]
+    shift = rows.basis_shift(legs, leg, now_ns, model)
     worst = 0.0
     for c in range(columns + 2):
-        multiple = 1.0
+        multiple = 1.0 + shift if c == columns else 1.0 - shift
         level = 0.0
         if c < columns:
             multiple = shock[rows.SHOCK_MULTIPLE, c]
             level = shock[rows.SHOCK_LEVEL, c]
-        else:
-            shift = rows.basis_shift(legs, leg, now_ns, model)
-            multiple = 1.0 + shift if c == columns else 1.0 - shift
-        vol = max(rows.TINY_VOL, total * (down if level < 0.0 else (up if level > 0.0 else 1.0)))
-        moneyness = np.log(ratio * multiple / strike)
-        d_low = (np.log(low) + moneyness) / vol + 0.5 * vol
-        d_high = (np.log(high) + moneyness) / vol + 0.5 * vol
-        gap = 0.25 * (norm_cdf(d_high) - norm_cdf(d_low)) * (high - low) * ratio * multiple
-        worst = max(worst, gap)
+        s_high = max(rows.TINY_VOL, total * (down if level < 0.0 else (up if level > 0.0 else 1.0)))
+        s_low = max(rows.TINY_VOL, total_then * (down_then if level < 0.0 else (up_then if level > 0.0 else 1.0)))
+        a = low * ratio * multiple * (1.0 - loose_basis)
+        b = high * ratio * multiple * (1.0 + loose_basis)
+        k_high = log_(b / strike)
+        d_low = rows.least_d1(log_(a / strike), s_low, s_high)
+        d_high = max(k_high / s_low + 0.5 * s_low, k_high / s_high + 0.5 * s_high)
+        near = max(d_low, 0.0) + min(d_high, 0.0)
+        by_delta = 0.25 * (norm_cdf(d_high) - norm_cdf(d_low)) * (b - a)
+        by_gamma = 0.125 * norm_pdf(near) / (a * s_low) * (b - a) ** 2
+        worst = max(worst, min(by_delta, by_gamma))
     return worst * legs.lot[leg] * rows.NANO * 1.000001 + 4.0

@@ -4,25 +4,34 @@ A row that outgrows its room moves to the end; the columns double when they are 
 kernels read are the plain arrays `start`, `length` and `columns`.
 """
 
+from typing import Any
+
 import numpy as np
 
 SPARE = 2  # rows an owner can gain before it moves
 
 
 class Pool:
-    """start, length, room: int64[owners]; columns: arrays that share one row numbering."""
+    """columns: arrays that share one row numbering; an owner's rows are the `length` from `start`.
 
-    def __init__(self, row_ptr: np.ndarray, columns: list[np.ndarray], spare: int = SPARE) -> None:
-        self.length = np.diff(row_ptr).astype(np.int64)
+    start, length: int64[owners], kept where the caller says; spare: rows of room that owners
+    with rows get at the start (owners without any get some only where it is SPARE).
+    """
+
+    def __init__(
+        self, row_ptr: np.ndarray, columns: list[np.ndarray], start: np.ndarray, length: np.ndarray, spare: int = SPARE
+    ) -> None:
+        self.start, self.length = start, length
+        self.length[:] = np.diff(row_ptr)
         occupied = (self.length > 0) | (spare == SPARE)
         self.room = np.where(occupied, self.length + spare, 0).astype(np.int64)
         ends = np.cumsum(self.room)
-        self.start = (ends - self.room).astype(np.int64)
+        self.start[:] = ends - self.room
         self.used = int(ends[-1]) if len(ends) else 0
         at = np.repeat(self.start - row_ptr[:-1], self.length) + np.arange(len(columns[0]))
         self.columns = []
         for column in columns:
-            wide = np.zeros(self.used, column.dtype)
+            wide = np.zeros((self.used, *column.shape[1:]), column.dtype)
             wide[at] = column
             self.columns.append(wide)
 
@@ -31,8 +40,8 @@ class Pool:
         start, length = self.start[owner], self.length[owner]
         return [column[start : start + length] for column in self.columns]
 
-    def insert(self, owner: int, at: int, values: tuple[int, ...]) -> None:
-        """Puts a row before the owner's row number `at`."""
+    def insert(self, owner: int, at: int, *values: Any) -> None:
+        """Puts a row, one value per column, before the owner's row number `at`."""
         if self.length[owner] == self.room[owner]:
             self.reserve(owner, 2 * int(self.room[owner]) + SPARE)
         start, length = int(self.start[owner]), int(self.length[owner])
@@ -62,6 +71,6 @@ class Pool:
 
 
 def _grown(column: np.ndarray, size: int) -> np.ndarray:
-    out = np.zeros(size, column.dtype)
+    out = np.zeros((size, *column.shape[1:]), column.dtype)
     out[: len(column)] = column
     return out

@@ -16,6 +16,7 @@ from seawall.core import events
 from seawall.core.errors import DuplicateRow, InputError, LimitExceeded, NotWholeLots
 from seawall.core.units import MICRO, NANO, PPM, parse_decimal, parse_positive, to_int_exact
 from seawall.engine.decision import Figures, Verdict
+from seawall.kernels.orders import LEG, LOTS
 
 EXPOSURE_LIMIT_NANO = 2**62
 Rows = list[tuple[int, int, int]]
@@ -152,7 +153,8 @@ class Requests:
         """Whether no position ends larger, with every open order on the same side filled too; the
         order itself is among the open ones."""
         book = self.engine.book
-        order_leg, order_lots, _ = book.orders.rows(row)
+        (orders,) = book.orders.rows(row)
+        order_leg, order_lots = orders[:, LEG], orders[:, LOTS]
         for leg, lots in changes:
             held = book.lots_of(row, leg)
             same_side = order_lots[(order_leg == leg) & (np.sign(order_lots) == np.sign(lots))]

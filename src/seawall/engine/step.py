@@ -1,34 +1,47 @@
-"""One step of the engine, compiled: wake accounts, evaluate, decide, certify, file again."""
+"""One step of the engine, compiled: wake accounts, evaluate, decide, certify, file again.
+
+Only integers and bounds in here. What needs pricing (rows at the present price, nodes of the
+ladder) is asked for: the step sets such accounts aside, `pricer.py` fills the rows, and the step
+runs again on those accounts alone.
+"""
 
 import numpy as np
 from numba import njit
 
-from seawall.engine import bounds
 from seawall.engine import nodes as node_rows
-from seawall.engine.certificate import (
-    HIGH,
-    LOW,
-    PLAIN,
-    WITH_ORDERS,
-    certify,
-    profile,
-    profile_width,
-    slices,
-)
+from seawall.engine.certificate import certify
+from seawall.engine.faces import TIER_ORDERS
+from seawall.engine.pieces import UNDERLYING, profile, slices
 from seawall.engine.state import (
     ACCOUNT_ITEMS,
+    CASH,
     CERTIFIED,
+    EPOCH,
     EVALUATED,
     HOT_COUNT,
+    HOT_LIST,
+    HOT_PLACE,
     ITEM_BASIS,
     ITEM_TIME,
     ITEM_VOL,
-    LADDER,
-    ROW_FILLS,
+    LENGTH,
+    NOW,
+    ORDER_LENGTH,
+    ORDER_START,
+    QUEUED,
+    RELEASE_PPM,
+    RESERVES,
+    STAMP,
+    START,
+    TOTALS,
     TOUCHED,
-    Holdings,
+    VERSION,
+    WATCH_ACCOUNT,
+    WATCH_LENGTH,
+    WATCH_START,
+    WATCH_UNDERLYING,
 )
-from seawall.kernels import anchors, cells, rows, tier_rows, tiers, wheel
+from seawall.kernels import cells, orders, tiers, wheel
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.normal import log_
 from seawall.kernels.tables import CELLS
@@ -37,89 +50,57 @@ PRICE_BUCKET = 2e-5  # of log-price
 TIME_SHIFT = 30  # buckets of 2**30 ns, about a second
 MOVE_BUCKET = 1e-5  # of relative volatility or basis
 
-
-@njit(error_model="numpy")
-def refresh_leg(kind, board, leg, now_ns, version, sums, work):
-    """Brings one leg's rows to the present price and time, if they are not there."""
-    if board.stamp[leg] == version:
-        return
-    board.stamp[leg] = version
-    sums[ROW_FILLS] += 1
-    legs, tables = board.legs, board.tables
-    index = board.index[legs.underlying[leg]]
-    if kind != CELLS:
-        tier_rows.refresh_leg(legs, leg, index, now_ns, board.model[rows.MODEL_RATE], tables)
-        return
-    values = tables.values[leg]
-    rows.fill_values(legs, leg, index, now_ns, board.shocks, board.model, work, values)
-    step = board.steps[legs.underlying[leg]]
-    cell = anchors.price_cell(index, step)
-    life = anchors.life_step(rows.option_life(legs, leg, now_ns))
-    if board.gap_cell[leg] != cell or board.gap_life[leg] != life:
-        board.gap_cell[leg] = cell
-        board.gap_life[leg] = life
-        rows.fill_gaps(
-            legs,
-            leg,
-            anchors.cell_low(cell, step),
-            anchors.cell_high(cell, step),
-            anchors.life_low(life),
-            anchors.life_high(life),
-            board.shocks,
-            board.model,
-            values[cells.GAP_LONG :],
-        )
-    rows.fill_extra(legs, leg, index, values[0], tables.scalars[cells.SCALAR_SHORT_MINIMUM], tables.extra[leg])
+# how `process` looks at an account
+CERTIFY_FIRST, EXACTLY, FIGURES_ONLY = 0, 1, 2
+# wanted[k], what it leaves behind
+DECISIONS, PENDING, ROWS_WANTED = 0, 1, 2
 
 
 @njit(error_model="numpy")
-def evaluate(kind, board, holdings, account, count, now_ns, version, scratch, sums, out):
-    """Exact figures of a sliced account at the present market, open orders included.
+def rows_ready(board, holdings, account, version, legs_wanted, wanted):
+    """Whether every row of an account is of this version; asks for those that are not."""
+    row = holdings.accounts[account]
+    ready = True
+    for k in range(row[LENGTH] + row[ORDER_LENGTH]):
+        if k < row[LENGTH]:
+            leg = np.int64(holdings.leg[row[START] + k])
+        else:
+            leg = holdings.orders[row[ORDER_START] + k - row[LENGTH], orders.LEG]
+        if board.fresh[STAMP, leg] != version:
+            ready = False
+            if board.fresh[QUEUED, leg] != version:
+                board.fresh[QUEUED, leg] = version
+                legs_wanted[wanted[ROWS_WANTED]] = leg
+                wanted[ROWS_WANTED] += 1
+    return ready
+
+
+@njit(error_model="numpy")
+def evaluate(kind, tables, holdings, account, count, scratch, out):
+    """Exact figures of a sliced account from rows of this version, open orders included.
 
     out: int64[4], equity, initial, maintenance (micro), worst scenario. Leaves the profiles in
-    scratch.region[·, ·, LADDER] for a certificate.
+    scratch.exact for a certificate.
     """
-    start, length = holdings.start[account], holdings.length[account]
-    for p in range(start, start + length):
-        refresh_leg(kind, board, holdings.leg[p], now_ns, version, sums, scratch.float_work)
-    order_start, order_length = holdings.order_start[account], holdings.order_length[account]
-    for o in range(order_start, order_start + order_length):
-        refresh_leg(kind, board, holdings.order_leg[o], now_ns, version, sums, scratch.float_work)
-    has_orders = order_length > 0
-    tables = board.tables
-    entries = profile_width(kind)
+    row = holdings.accounts[account]
+    has_orders = row[ORDER_LENGTH] > 0
+    exact = scratch.exact
     for i in range(count):
         for s in range(2 if has_orders else 1):
-            exact = scratch.exact[s, i]
-            profile(kind, tables, holdings, i, scratch, s == WITH_ORDERS, scratch.profile_work, exact)
-            for side in range(2):
-                for e in range(entries):
-                    scratch.region[s, i, LADDER, side, LOW, e] = exact[e]
-                    scratch.region[s, i, LADDER, side, HIGH, e] = exact[e]
-            if kind != CELLS:
-                for side in range(2):
-                    scratch.region[s, i, LADDER, side, LOW, bounds.TIER_ORDERS] = 0.0
-    cash = holdings.cash_nano[account]
+            profile(kind, tables, holdings, scratch.pieces[i], s == 1, exact[s, i])
     if kind == CELLS:
         cells.conclude(
-            scratch.exact[PLAIN],
-            scratch.exact[WITH_ORDERS],
-            has_orders,
-            count,
-            scratch.underlyings,
-            tables.underlying_params,
-            tables.scalars,
-            cash,
-            out,
-        )
+            exact[0], exact[1], has_orders, count, scratch.pieces[:, UNDERLYING], tables.underlying_params,
+            tables.scalars, row[CASH], out,
+        )  # fmt: skip
         return
-    tiers.account(tables, holdings.leg, holdings.lots, start, start + length, cash, out)
+    tiers.account(tables, holdings.leg, holdings.lots, row[START], row[START] + row[LENGTH], row[CASH], out)
     if has_orders:
         for i in range(count):
-            out[1] += scratch.exact[WITH_ORDERS, i, bounds.TIER_ORDERS] // 1000
+            out[1] += exact[1, i, TIER_ORDERS] // 1000
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def next_level(level, figures, release_ppm):
     """Status after an evaluation. Worsening is immediate; a status is left only once equity
     stands above its line by `release_ppm` of the requirement, so that it does not flap."""
@@ -143,37 +124,37 @@ def next_level(level, figures, release_ppm):
     return level
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def unfile(holdings, watch, account):
     """Takes every item of an account out of the wheel and the account off the hot list."""
     accounts = len(watch.level)
     for k in range(ACCOUNT_ITEMS):
         wheel.remove(watch.wheel, ACCOUNT_ITEMS * account + k)
-    start = holdings.watch_start[account]
-    for e in range(start, start + holdings.watch_length[account]):
+    row = holdings.accounts[account]
+    for e in range(row[WATCH_START], row[WATCH_START] + row[WATCH_LENGTH]):
         wheel.remove(watch.wheel, ACCOUNT_ITEMS * accounts + 2 * e)
         wheel.remove(watch.wheel, ACCOUNT_ITEMS * accounts + 2 * e + 1)
-    place = watch.hot_place[account]
+    place = watch.hot[HOT_PLACE, account]
     if place >= 0:
         last = watch.sums[HOT_COUNT] - 1
-        moved = watch.hot[last]
-        watch.hot[place] = moved
-        watch.hot_place[moved] = place
-        watch.hot_place[account] = -1
+        moved = watch.hot[HOT_LIST, last]
+        watch.hot[HOT_LIST, place] = moved
+        watch.hot[HOT_PLACE, moved] = place
+        watch.hot[HOT_PLACE, account] = -1
         watch.sums[HOT_COUNT] = last
 
 
 @njit(error_model="numpy")
 def keep_hot(watch, account):
     """Puts an account on the list that every event evaluates."""
-    if watch.hot_place[account] < 0:
+    if watch.hot[HOT_PLACE, account] < 0:
         at = watch.sums[HOT_COUNT]
-        watch.hot[at] = account
-        watch.hot_place[account] = at
+        watch.hot[HOT_LIST, at] = account
+        watch.hot[HOT_PLACE, account] = at
         watch.sums[HOT_COUNT] = at + 1
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def price_bucket(price, origin):
     """Bucket of a price on its wheel; the origin is the bucket of the first price less half."""
     return np.int64(np.floor(log_(price) / PRICE_BUCKET)) - origin
@@ -187,14 +168,15 @@ def _jitter(account):
 
 
 @njit(error_model="numpy")
-def file(board, holdings, watch, account, count, scratch, until_ns, epoch, origins, reserve, totals, now_ns):
+def file(index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion):
     """Files a certificate's band edges and end; False where one is too close to be filed."""
     buckets = watch.wheel.heads.shape[1]
-    underlying_count = len(board.index)
+    underlying_count = len(index)
     accounts = len(watch.level)
     share = _jitter(account)
-    start = holdings.watch_start[account]
-    if count > holdings.watch_length[account]:
+    now_ns, epoch = clock[NOW], clock[EPOCH]
+    start = holdings.accounts[account, WATCH_START]
+    if count > holdings.accounts[account, WATCH_LENGTH]:
         return False
     due = (until_ns - epoch) >> TIME_SHIFT
     now = (now_ns - epoch) >> TIME_SHIFT
@@ -202,9 +184,9 @@ def file(board, holdings, watch, account, count, scratch, until_ns, epoch, origi
     if due <= now:
         return False
     for i in range(count):
-        u = scratch.underlyings[i]
-        holdings.watch_underlying[start + i] = u
-        price = board.index[u]
+        u = scratch.pieces[i, UNDERLYING]
+        holdings.watch[start + i, WATCH_UNDERLYING] = u
+        price = index[u]
         here = price_bucket(price, origins[u])
         item = ACCOUNT_ITEMS * accounts + 2 * (start + i)
         for side in range(2):
@@ -216,91 +198,108 @@ def file(board, holdings, watch, account, count, scratch, until_ns, epoch, origi
                 wheel.insert(watch.wheel, item + side, 2 * u + side, bucket)
     wheel.insert(watch.wheel, ACCOUNT_ITEMS * account + ITEM_TIME, 2 * underlying_count, due % buckets)
     for k in range(2):
-        if reserve[k] > 0.0:
-            bucket = np.int64(np.floor((totals[k] + reserve[k]) / MOVE_BUCKET))
-            if bucket <= np.int64(np.floor(totals[k] / MOVE_BUCKET)) or bucket >= buckets:
+        reserve, total = motion[RESERVES + k], motion[TOTALS + k]
+        if reserve > 0.0:
+            bucket = np.int64(np.floor((total + reserve) / MOVE_BUCKET))
+            if bucket <= np.int64(np.floor(total / MOVE_BUCKET)) or bucket >= buckets:
                 return False
             item = ACCOUNT_ITEMS * account + (ITEM_VOL if k == 0 else ITEM_BASIS)
             wheel.insert(watch.wheel, item, 2 * underlying_count + 1 + k, bucket)
     return True
 
 
+@njit(error_model="numpy")
+def certify_and_file(
+    kind, board, nodes, holdings, watch, account, count, scratch, clock, motion, drift, origins, exact
+):
+    """Certifies an account and files it; where that cannot be, it is in no bucket."""
+    release = clock[RELEASE_PPM] * 1e-6
+    until_ns = certify(
+        kind, board.tables, nodes, board.index, holdings, scratch, account, count, np.int64(watch.level[account]),
+        release, clock[NOW], motion, drift, exact,
+    )  # fmt: skip
+    if until_ns > 0 and file(board.index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion):
+        watch.sums[CERTIFIED] += 1
+        return True
+    unfile(holdings, watch, account)
+    return False
+
+
+@njit(error_model="numpy")
+def record(watch, account, figures, release_ppm, decided, wanted):
+    """Notes an exact evaluation, and a change of status if it is one."""
+    watch.sums[EVALUATED] += 1
+    for k in range(4):
+        watch.figures[account, k] = figures[k]
+    level = np.int64(watch.level[account])
+    after = next_level(level, figures, release_ppm)
+    if after == level:
+        return
+    watch.level[account] = after
+    row = decided[wanted[DECISIONS]]
+    row[0] = account
+    row[1] = level
+    row[2] = after
+    for k in range(3):
+        row[3 + k] = figures[k]
+    wanted[DECISIONS] += 1
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def process(
-    kind,
-    board,
-    nodes,
-    holdings,
-    watch,
-    scratch,
-    clock,
-    touched,
-    touched_count,
-    exactly,
-    reserve,
-    drift,
-    totals,
-    basis_nano,
-    origins,
-    decided,
-    wanted,
-):
-    """Looks at every touched account once: certifies it from the nodes alone where that is
-    enough, else evaluates it, notes a change of status and certifies from the exact figures.
+    kind, board, nodes, holdings, watch, scratch, clock, motion, drift, origins, mode, touched, count, nodes_wanted,
+    legs_wanted, decided, wanted,
+):  # fmt: skip
+    """Looks at touched accounts: certifies from the nodes alone where that is enough, else
+    evaluates, notes a change of status and certifies from the exact figures.
 
-    clock: int64[4], now, epoch, release ppm, version. exactly: evaluate even what a certificate
-    would spare. decided: int64[capacity, 6], rows (account, old level, new level, equity,
-    initial, maintenance). wanted: int64[4] out; [0] is the number of decisions. An account that
-    does not fit `decided` cannot occur: it has room for every account.
+    touched: int32[>= count], accounts, or ~account for those to be evaluated whatever a
+    certificate says; those that need rows come back in its first wanted[PENDING] places, with
+    nodes_wanted: bool[U] and legs_wanted: int32[wanted[ROWS_WANTED]] saying which. mode: as
+    above; FIGURES_ONLY puts the figures into `decided` and records nothing. decided: int64[>=
+    count, 6], rows (account, old level, new level, equity, initial, maintenance) from
+    wanted[DECISIONS] on. clock, motion: int64[4], float64[4], see the top of this file.
     """
-    now_ns, epoch, release_ppm, version = clock[0], clock[1], clock[2], clock[3]
-    release = release_ppm * 1e-6
-    decisions = 0
+    wanted[PENDING] = 0
+    wanted[ROWS_WANTED] = 0
     figures = np.empty(4, np.int64)
-    for t in range(touched_count):
-        account = touched[t]
-        watch.sums[TOUCHED] += 1
-        unfile(holdings, watch, account)
-        count = slices(board, holdings, account, scratch)
-        for i in range(count):
-            node_rows.ensure(kind, board, nodes, scratch.underlyings[i], now_ns, watch.sums)
-        level = watch.level[account]
-        if not exactly:
-            until_ns = certify(
-                kind, board, nodes, holdings, account, count, level, release, scratch, now_ns, reserve, drift,
-                basis_nano, False,
-            )  # fmt: skip
-            if until_ns > 0 and file(
-                board, holdings, watch, account, count, scratch, until_ns, epoch, origins, reserve, totals, now_ns
-            ):
-                watch.sums[CERTIFIED] += 1
+    for t in range(count):
+        code = touched[t]
+        account = code if code >= 0 else ~code
+        exactly = code < 0 or mode != CERTIFY_FIRST or watch.level[account] > 0
+        pieces = slices(board.tables.leg_underlying, holdings, account, scratch.pieces)
+        if mode != FIGURES_ONLY:
+            located = True
+            for i in range(pieces):
+                u = scratch.pieces[i, UNDERLYING]
+                if not node_rows.locate(nodes, u, board.index[u], clock[NOW]):
+                    nodes_wanted[u] = True
+                    located = False
+            if not located:
+                touched[wanted[PENDING]] = code
+                wanted[PENDING] += 1
                 continue
             unfile(holdings, watch, account)
-        evaluate(kind, board, holdings, account, count, now_ns, version, scratch, watch.sums, figures)
-        watch.sums[EVALUATED] += 1
-        for k in range(4):
-            watch.figures[account, k] = figures[k]
-        after = next_level(level, figures, release_ppm)
-        if after != level:
-            watch.level[account] = after
-            decided[decisions, 0] = account
-            decided[decisions, 1] = level
-            decided[decisions, 2] = after
-            for k in range(3):
-                decided[decisions, 3 + k] = figures[k]
-            decisions += 1
-        until_ns = certify(
-            kind, board, nodes, holdings, account, count, after, release, scratch, now_ns, reserve, drift,
-            basis_nano, True,
-        )  # fmt: skip
-        if until_ns > 0 and file(
-            board, holdings, watch, account, count, scratch, until_ns, epoch, origins, reserve, totals, now_ns
-        ):
-            watch.sums[CERTIFIED] += 1
-            continue
-        unfile(holdings, watch, account)
-        keep_hot(watch, account)
-    wanted[0] = decisions
+        if code >= 0:
+            watch.sums[TOUCHED] += 1
+        for exact in range(1 if exactly else 0, 2):
+            if exact:
+                if not rows_ready(board, holdings, account, clock[VERSION], legs_wanted, wanted):
+                    touched[wanted[PENDING]] = ~account
+                    wanted[PENDING] += 1
+                    break
+                evaluate(kind, board.tables, holdings, account, pieces, scratch, figures)
+                if mode == FIGURES_ONLY:
+                    for k in range(4):
+                        decided[t, k] = figures[k]
+                    break
+                record(watch, account, figures, clock[RELEASE_PPM], decided, wanted)
+            if certify_and_file(
+                kind, board, nodes, holdings, watch, account, pieces, scratch, clock, motion, drift, origins, exact
+            ):
+                break
+            if exact:
+                keep_hot(watch, account)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -313,7 +312,7 @@ def wake(watch, holdings, coordinate, first, last, seen, version, items, out, co
         if item < ACCOUNT_ITEMS * accounts:
             account = item // ACCOUNT_ITEMS
         else:
-            account = holdings.watch_account[(item - ACCOUNT_ITEMS * accounts) // 2]
+            account = holdings.watch[(item - ACCOUNT_ITEMS * accounts) // 2, WATCH_ACCOUNT]
         if seen[account] != version:
             seen[account] = version
             out[count] = account
@@ -325,72 +324,9 @@ def wake(watch, holdings, coordinate, first, last, seen, version, items, out, co
 def wake_hot(watch, seen, version, out, count):
     """Adds the hot list to out."""
     for k in range(watch.sums[HOT_COUNT]):
-        account = watch.hot[k]
+        account = watch.hot[HOT_LIST, k]
         if seen[account] != version:
             seen[account] = version
             out[count] = account
             count += 1
     return count
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def figures(kind, board, holdings, account, now_ns, version, scratch, sums, out):
-    """Exact figures of one account into out[4]; nothing is filed or decided."""
-    count = slices(board, holdings, account, scratch)
-    evaluate(kind, board, holdings, account, count, now_ns, version, scratch, sums, out)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def what_if(
-    kind, board, holdings, account, change_leg, change_lots, paid_nano, at_mark, now_ns, version, scratch, sums, out
-):
-    """Figures as if lots were added by leg (sorted) for paid_nano, or at the mark if at_mark."""
-    start, length = holdings.start[account], holdings.length[account]
-    changes = len(change_leg)
-    legs = np.empty(length + changes, np.int32)
-    lots = np.empty(length + changes, np.int64)
-    count = 0
-    p = 0
-    c = 0
-    while p < length or c < changes:
-        leg = np.int32(2**31 - 1)
-        if p < length:
-            leg = holdings.leg[start + p]
-        if c < changes and change_leg[c] < leg:
-            leg = change_leg[c]
-        total = 0
-        if p < length and holdings.leg[start + p] == leg:
-            total += holdings.lots[start + p]
-            p += 1
-        while c < changes and change_leg[c] == leg:
-            total += change_lots[c]
-            if at_mark:
-                refresh_leg(kind, board, leg, now_ns, version, sums, scratch.float_work)
-                paid_nano += change_lots[c] * board.tables.values[leg, 0]
-                if change_lots[c] < 0 and board.legs.right[leg] != 0:
-                    paid_nano += 1 - change_lots[c]
-            c += 1
-        if total != 0:
-            legs[count] = leg
-            lots[count] = total
-            count += 1
-    one = np.zeros(1, np.int64)
-    size = np.full(1, count)
-    cash = np.full(1, holdings.cash_nano[account] - paid_nano)
-    trial = Holdings(
-        cash,
-        one,
-        size,
-        legs[:count],
-        lots[:count],
-        holdings.order_start[account : account + 1],
-        holdings.order_length[account : account + 1],
-        holdings.order_leg,
-        holdings.order_lots,
-        holdings.order_limit_nano,
-        holdings.watch_start,
-        holdings.watch_length,
-        holdings.watch_underlying,
-        holdings.watch_account,
-    )
-    figures(kind, board, trial, 0, now_ns, version, scratch, sums, out)

@@ -16,6 +16,7 @@ from seawall.engine.glide import Glide
 from seawall.engine.step import next_level
 from seawall.engine.watcher import state_hash
 from seawall.kernels.account import evaluate_accounts
+from seawall.kernels.orders import LEG, LIMIT, LOTS
 from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model
@@ -141,7 +142,8 @@ class Sweeper:
     def _with_orders(self, account: int, row: np.ndarray) -> np.ndarray:
         """Initial margin with open orders: the worst of all buys, all sells or all orders filled
         at their limits, against the present equity."""
-        order_leg, order_lots, limits = self.book.orders.rows(account)
+        (rows,) = self.book.orders.rows(account)
+        order_leg, order_lots, limits = rows[:, LEG], rows[:, LOTS], rows[:, LIMIT]
         if len(order_leg) == 0:
             return row
         worst = int(row[0] - row[1])
@@ -158,19 +160,8 @@ class Sweeper:
 
     def sweep_on(self, tables: Tables) -> np.ndarray:
         """int64[A, 4] of every account on given tables."""
-        holdings = self.book.holdings()
-        out = np.zeros((len(self.book.names), 4), np.int64)
-        evaluate_accounts(
-            self.model.kind,
-            tables,
-            holdings.start,
-            holdings.start + holdings.length,
-            holdings.leg,
-            holdings.lots,
-            holdings.cash_nano,
-            out,
-        )
-        for account in np.flatnonzero(holdings.order_length):
+        out = self.book.evaluate(self.model.kind, tables)
+        for account in np.flatnonzero(self.book.orders.length):
             out[account] = self._with_orders(int(account), out[account])
         return out
 

@@ -12,33 +12,34 @@ from typing import Any
 import numpy as np
 
 from seawall.core import events
-from seawall.engine import certificate, step
+from seawall.engine import pieces, step
 from seawall.engine.book import EngineBook
 from seawall.engine.desk import Desk
 from seawall.engine.glide import Glide
+from seawall.engine.pricer import RESERVE, Pricer
 from seawall.engine.state import (
     ACCOUNT_ITEMS,
+    CASH,
     CERTIFIED,
     EVALUATED,
     HOT_COUNT,
-    LADDER,
-    NODE_FILLS,
-    RING,
-    ROW_FILLS,
+    LENGTH,
+    RESERVES,
+    STAMP,
+    START,
+    SUMS,
+    TOTALS,
     TOUCHED,
-    Board,
-    Nodes,
+    Holdings,
     Watch,
 )
-from seawall.kernels import cells, rows, wheel
-from seawall.kernels.account import evaluate_accounts
-from seawall.kernels.tables import CELLS, Tables
+from seawall.kernels import rows, wheel
+from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model, leg_arrays
 
 BUCKETS = 1 << 17
 EDGE_BUCKETS = 2_000  # a price this near the end of its wheel re-centres it
-RESERVE = 2e-3  # relative move of volatility or basis that certificates leave room for, once it moves
 JOLT = 0.05  # a relative move beyond this is a new surface: every holder is evaluated
 
 
@@ -61,21 +62,21 @@ class Watcher:
             level=np.zeros(count, np.int8),
             figures=np.zeros((count, 4), np.int64),
             wheel=wheel.make(2 * underlyings + 3, BUCKETS, items),
-            hot=np.zeros(count, np.int32),
-            hot_place=np.full(count, -1, np.int32),
-            sums=np.zeros(16, np.int64),
+            hot=np.full((2, count), -1, np.int32),
+            sums=np.zeros(SUMS, np.int64),
         )
-        self.scratch = certificate.make_scratch(underlyings)
+        self.scratch = pieces.make_scratch(underlyings)
         self.seen = np.full(count, -1, np.int64)
         self.touched = np.zeros(count, np.int32)
         self.items = np.zeros(items, np.int32)
         self.decided = np.zeros((count, 6), np.int64)
+        self.one_decided = np.zeros((1, 6), np.int64)
         self.wanted = np.zeros(4, np.int64)
-        self.reserve = np.zeros(2)
-        self.totals = np.zeros(2)
+        self.nodes_wanted = np.zeros(underlyings, np.bool_)
+        self.motion = np.zeros(4)
         self.origins = np.zeros(underlyings, np.int64)
         self.index = np.asarray(market.legs.index, np.float64).copy()
-        self._build(tables)
+        self._price_by(tables)
 
     @property
     def underlying_index(self) -> dict[str, int]:
@@ -85,53 +86,10 @@ class Watcher:
     def levels(self) -> np.ndarray:
         return self.state.level
 
-    def _build(self, tables: Tables) -> None:
-        """Board and nodes for a (new) model or leg table."""
-        market = self.desk.base
-        legs = leg_arrays(market.legs)
-        legs = legs._replace(**{name: np.array(getattr(legs, name)) for name in legs._fields})
-        count = len(legs.kind)
-        underlyings = len(market.underlyings)
-        if self.model.kind == CELLS:
-            shocks = self.model.shocks(market.underlyings)
-            constants = self.model.constants(market.rate)
-            steps = self.model.anchor_steps(market.underlyings)
-        else:
-            shocks = np.zeros((underlyings, 4, cells.COLUMNS))
-            shocks[:, rows.SHOCK_MULTIPLE] = 1.0
-            constants = np.zeros(9)
-            constants[rows.MODEL_RATE] = market.rate
-            steps = np.full(underlyings, 0.005)
-        width = tables.values.shape[1]
-        self.board = Board(
-            legs=legs,
-            tables=tables,
-            index=self.index,
-            stamp=np.full(count, -1, np.int64),
-            gap_cell=np.full(count, np.iinfo(np.int64).min),
-            gap_life=np.full(count, -1, np.int64),
-            shocks=shocks,
-            model=constants,
-            steps=steps,
-            leg_first=np.searchsorted(legs.underlying, np.arange(underlyings + 1)).astype(np.int64),
-        )
-        self.nodes = Nodes(
-            values=np.zeros((LADDER, RING, count, width), np.int64),
-            extra=np.tile(tables.extra, (LADDER, RING, 1, 1)),
-            stray=np.zeros((LADDER, RING, count)),
-            key=np.full((underlyings, LADDER, RING), np.iinfo(np.int64).min),
-            built_ns=np.zeros(underlyings, np.int64),
-            rebuild_ns=np.full(underlyings, np.iinfo(np.int64).min),
-            decay=np.zeros(count),
-            decay_limit=np.zeros(count),
-            carry=np.zeros(count),
-            vega=np.zeros(count),
-            valid_ns=np.zeros(count, np.int64),
-        )
-        self.drift = np.zeros((underlyings, 2))
-        self.basis_nano = 4.0 * self.index[legs.underlying] * legs.ratio * np.abs(legs.lot) * rows.NANO
-        constant = legs.kind == rows.CONSTANT
-        self.basis_nano[constant] = 4.0 * np.abs(legs.value_nano[constant])
+    def _price_by(self, tables: Tables) -> None:
+        """Rows and nodes of a (new) model."""
+        self.pricer = Pricer(self.desk.base, self.model, tables, self.index)
+        self.legs_wanted = np.zeros(len(self.pricer.legs.kind), np.int32)
 
     # -- events ------------------------------------------------------------------------------
 
@@ -149,6 +107,7 @@ class Watcher:
         if self._glide_step(at_ns, underlying, value):
             return self._everybody()
         self.index[underlying] = value
+        self.pricer.moved(underlying)
         after = step.price_bucket(value, self.origins[underlying])
         count = self._overdue(at_ns)
         if not EDGE_BUCKETS < after < BUCKETS - EDGE_BUCKETS:
@@ -217,10 +176,8 @@ class Watcher:
 
     def mark_nano(self, leg: int) -> int:
         """The present mark of one lot."""
-        step.refresh_leg(
-            self.model.kind, self.board, leg, self.at_ns, self.version, self.state.sums, self.scratch.float_work
-        )
-        return int(self.board.tables.values[leg, 0])
+        self._fresh(np.array([leg], np.int32))
+        return int(self.pricer.board.tables.values[leg, 0])
 
     def before_change(self, account: int) -> None:
         """Takes an account out of the wheel before its rows move."""
@@ -253,52 +210,46 @@ class Watcher:
             self.glide = None
         if underlying >= 0:
             self.index[underlying] = value
-        self._build(self.model.tables(self.desk.snapshot(at_ns)))
+        self._price_by(self.model.tables(self.desk.snapshot(at_ns)))
         return True
 
     def _new_legs(self, market: Any, at_ns: int) -> np.ndarray:
         """Takes over a market with other ratios or volatilities: small moves wake what had no
         room for them, large ones every holder."""
-        legs, fresh = self.board.legs, leg_arrays(market.legs)
-        option = legs.kind != rows.LINEAR
+        legs, fresh = self.pricer.legs, leg_arrays(market.legs)
+        moving = (legs.kind != rows.LINEAR) & (legs.iv != fresh.iv) & ~np.isnan(fresh.iv)
         vol = np.zeros(len(legs.kind))
-        moving = option & (legs.iv != fresh.iv) & ~np.isnan(fresh.iv)
         vol[moving] = np.abs(fresh.iv[moving] / legs.iv[moving] - 1.0)
-        basis = np.abs(fresh.ratio / legs.ratio - 1.0)
+        moves = (vol, np.abs(fresh.ratio / legs.ratio - 1.0))
+        sizes = [float(move.max(initial=0.0)) for move in moves]
         self.desk.base = market
         for name in ("value_num", "value_den", "value_nano", "ratio", "iv"):
             getattr(legs, name)[:] = getattr(fresh, name)
         self._advance(at_ns)
-        self.board.gap_cell[:] = np.iinfo(np.int64).min
-        first_of_its_kind = ((vol.max(initial=0.0) > 0) and self.reserve[0] == 0.0) or (
-            (basis.max(initial=0.0) > 0) and self.reserve[1] == 0.0
-        )
-        for k, move in enumerate((vol, basis)):
-            size = move.max(initial=0.0)
+        self.pricer.forget_gaps()
+        reserves, totals = self.motion[RESERVES:TOTALS], self.motion[TOTALS:]
+        first_of_its_kind = any(size > 0.0 and reserves[k] == 0.0 for k, size in enumerate(sizes))
+        for k, size in enumerate(sizes):
             if size > 0.0:
-                self.reserve[k] = RESERVE
-        if first_of_its_kind or max(vol.max(initial=0.0), basis.max(initial=0.0)) > JOLT:
-            self.nodes.rebuild_ns[:] = np.iinfo(np.int64).min
-            self.drift[:] = 0.0
-            self.totals[:] = 0.0
+                reserves[k] = RESERVE
+        if first_of_its_kind or max(sizes) > JOLT:
+            self.pricer.loosen()
+            totals[:] = 0.0
             return self._everybody()
         if self._glide_step(at_ns, -1, 0.0):
             return self._everybody()
         count = self._overdue(at_ns)
-        for k, move in enumerate((vol, basis)):
-            before = int(self.totals[k] // step.MOVE_BUCKET)
-            self.totals[k] += 1.1 * move.max(initial=0.0)
-            after = int(self.totals[k] // step.MOVE_BUCKET)
+        for k, move in enumerate(moves):
+            before = int(totals[k] // step.MOVE_BUCKET)
+            totals[k] += 1.1 * sizes[k]
+            after = int(totals[k] // step.MOVE_BUCKET)
             if after >= BUCKETS - 2 * int(RESERVE / step.MOVE_BUCKET):
-                self.totals[:] = 0.0
+                totals[:] = 0.0
                 return self._everybody()
             count = self._wake(2 * len(self.index) + 1 + k, before, after, count)
             for u in range(len(self.index)):
-                mine = move[self.board.leg_first[u] : self.board.leg_first[u + 1]]
-                self.drift[u, k] += 1.1 * mine.max(initial=0.0)
-                if self.drift[u, k] > JOLT / 2:
-                    self.nodes.rebuild_ns[u] = np.iinfo(np.int64).min
-                    self.drift[u, :] = 0.0
+                first, last = self.pricer.leg_first[u : u + 2]
+                self.pricer.drifted(u, k, float(move[first:last].max(initial=0.0)))
         return self._process(count, False)
 
     def _overdue(self, at_ns: int) -> int:
@@ -351,59 +302,69 @@ class Watcher:
     def _process_some(self, touched: np.ndarray, count: int, exactly: bool) -> np.ndarray:
         if count == 0:
             return self.decided[:0]
+        mode = step.EXACTLY if exactly else step.CERTIFY_FIRST
+        self.wanted[step.DECISIONS] = 0
+        self._run(mode, self.book.holdings(), touched, count, self.decided)
+        return self.decided[: self.wanted[step.DECISIONS]].copy()
+
+    def _run(self, mode: int, holdings: Holdings, touched: np.ndarray, count: int, decided: np.ndarray) -> None:
+        """Runs the step until nothing is left that waits for rows."""
         clock = np.array([self.at_ns, self.epoch_ns, self.hysteresis_ppm, self.version], np.int64)
-        step.process(
-            self.model.kind,
-            self.board,
-            self.nodes,
-            self.book.holdings(),
-            self.state,
-            self.scratch,
-            clock,
-            touched,
-            count,
-            exactly,
-            self.reserve,
-            self.drift,
-            self.totals,
-            self.basis_nano,
-            self.origins,
-            self.decided,
-            self.wanted,
-        )
-        return self.decided[: self.wanted[0]].copy()
+        pricer, wanted = self.pricer, self.wanted
+        while count:
+            step.process(
+                self.model.kind, pricer.board, pricer.nodes, holdings, self.state, self.scratch, clock, self.motion,
+                pricer.drift, self.origins, mode, touched, count, self.nodes_wanted, self.legs_wanted, decided, wanted,
+            )  # fmt: skip
+            count = int(wanted[step.PENDING])
+            if count == 0:
+                return
+            if wanted[step.ROWS_WANTED]:
+                pricer.fill_rows(self.legs_wanted[: wanted[step.ROWS_WANTED]], self.at_ns, self.version)
+            for u in np.flatnonzero(self.nodes_wanted).tolist():
+                pricer.fill_nodes(u, self.at_ns)
+                self.nodes_wanted[u] = False
+
+    def _fresh(self, legs: np.ndarray) -> None:
+        """Brings rows of legs to the present prices."""
+        stale = legs[self.pricer.board.fresh[STAMP, legs] != self.version]
+        if len(stale):
+            self.pricer.fill_rows(np.unique(stale), self.at_ns, self.version)
 
     # -- looking in --------------------------------------------------------------------------
 
     def figures(self, account: int) -> np.ndarray:
         """int64[4] of one account at the present market; nothing is recorded."""
-        out = np.zeros(4, np.int64)
-        step.figures(
-            self.model.kind, self.board, self.book.holdings(), account, self.at_ns, self.version, self.scratch,
-            self.state.sums, out,
-        )  # fmt: skip
-        return out
+        return self._figures(self.book.holdings(), account)
+
+    def _figures(self, holdings: Holdings, account: int) -> np.ndarray:
+        self._run(step.FIGURES_ONLY, holdings, np.array([account], np.int32), 1, self.one_decided)
+        return self.one_decided[0, :4].copy()
 
     def what_if(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
         """int64[4] as if lots were added by leg for paid_nano, or at the mark where None."""
-        out = np.zeros(4, np.int64)
-        changes = sorted(changes)
-        step.what_if(
-            self.model.kind,
-            self.board,
-            self.book.holdings(),
-            account,
-            np.array([leg for leg, _ in changes], np.int32),
-            np.array([lots for _, lots in changes], np.int64),
-            paid_nano or 0,
-            paid_nano is None,
-            self.at_ns,
-            self.version,
-            self.scratch,
-            self.state.sums,
-            out,
-        )
-        return out
+        book = self.book
+        legs, lots = book.positions.rows(account)
+        held = dict(zip(legs.tolist(), lots.tolist(), strict=True))
+        for leg, more in changes:
+            held[leg] = held.get(leg, 0) + more
+        if paid_nano is None:
+            self._fresh(np.array([leg for leg, _ in changes], np.int32))
+            paid_nano = sum(self._price_of(leg, more) for leg, more in changes)
+        left = sorted(leg for leg, count in held.items() if count)
+        row = book.accounts[account : account + 1].copy()
+        row[0, CASH] -= paid_nano
+        row[0, START], row[0, LENGTH] = 0, len(left)
+        lots_left = np.array([held[leg] for leg in left], np.int64)
+        trial = book.holdings()._replace(accounts=row, leg=np.array(left, np.int32), lots=lots_left)
+        return self._figures(trial, 0)
+
+    def _price_of(self, leg: int, lots: int) -> int:
+        """Nano that lots cost at the mark; an option's seller gets what it was rounded down to."""
+        paid_nano = lots * int(self.pricer.board.tables.values[leg, 0])
+        if lots < 0 and self.pricer.legs.right[leg]:
+            paid_nano += 1 - lots
+        return paid_nano
 
     def sweep(self, at_ns: int) -> np.ndarray:
         """Full evaluation of every account at the present market."""
@@ -411,19 +372,8 @@ class Watcher:
         return self.sweep_on(tables)
 
     def sweep_on(self, tables: Tables) -> np.ndarray:
-        holdings = self.book.holdings()
-        out = np.zeros((len(self.book.names), 4), np.int64)
-        evaluate_accounts(
-            self.model.kind,
-            tables,
-            holdings.start,
-            holdings.start + holdings.length,
-            holdings.leg,
-            holdings.lots,
-            holdings.cash_nano,
-            out,
-        )
-        for account in np.flatnonzero(holdings.order_length):
+        out = self.book.evaluate(self.model.kind, tables)
+        for account in np.flatnonzero(self.book.orders.length):
             out[account] = self.figures(int(account))
         return out
 
@@ -432,9 +382,7 @@ class Watcher:
         plain = status_codes(figures[:, 0], figures[:, 1], figures[:, 2])
         expected = np.maximum(plain, self.state.level)
         for account in np.flatnonzero(plain < self.state.level):
-            expected[account] = step.next_level(
-                int(self.state.level[account]), figures[account], self.hysteresis_ppm
-            )
+            expected[account] = step.next_level(int(self.state.level[account]), figures[account], self.hysteresis_ppm)
         return expected
 
     def last_figures(self) -> np.ndarray:
@@ -450,8 +398,8 @@ class Watcher:
             "evaluated": int(sums[EVALUATED]),
             "certified": int(sums[CERTIFIED]),
             "hot": int(sums[HOT_COUNT]),
-            "node_fills": int(sums[NODE_FILLS]),
-            "row_fills": int(sums[ROW_FILLS]),
+            "node_fills": self.pricer.node_fills,
+            "row_fills": self.pricer.row_fills,
             "version": self.version,
         }
 

@@ -4,28 +4,55 @@ import numpy as np
 from numba import njit
 
 from seawall.kernels import blocks, cells, payoff, tiers
-from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, TIERS
+from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, TIERS, Tables
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def evaluate_accounts(kind, tables, starts, stops, legs, lots, cash_nano, out):
+def evaluate_accounts(
+    kind: int,
+    tables: Tables,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    legs: np.ndarray,
+    lots: np.ndarray,
+    cash_nano: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """out[a] = equity, initial, maintenance (micro) and worst scenario of every account.
 
     starts, stops: int64[A], each account's slice of legs (int32[]) and lots (int64[]), sorted by
-    leg; cash_nano: int64[A]; out: int64[A, 4].
+    leg; cash_nano: int64[A]; out: int64[A, 4]. Each kind of tables has a loop of its own, so that
+    a process compiles only what it uses.
     """
-    underlying_count = tables.underlying_params.shape[0]
-    work = np.zeros(2, np.int64)
-    profiles = np.zeros((max(underlying_count, 1), cells.PROFILE), np.int64)
-    underlyings = np.zeros(max(underlying_count, 1), np.int32)
-    scratch = np.zeros(max(blocks.scratch_size(tables), 2), np.int64)
+    _LOOPS[kind](tables, starts, stops, legs, lots, cash_nano, out)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _tiers(tables, starts, stops, legs, lots, cash_nano, out):
     for a in range(len(out)):
-        start, stop = starts[a], stops[a]
-        if kind == TIERS:
-            tiers.account(tables, legs, lots, start, stop, cash_nano[a], out[a])
-        elif kind == CELLS:
-            cells.account(tables, legs, lots, start, stop, cash_nano[a], work, profiles, underlyings, out[a])
-        elif kind == BLOCKS:
-            blocks.account(tables, legs, lots, start, stop, cash_nano[a], scratch, out[a])
-        elif kind == PAYOFF:
-            payoff.account(tables, legs, lots, start, stop, cash_nano[a], scratch, out[a])
+        tiers.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], out[a])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _cells(tables, starts, stops, legs, lots, cash_nano, out):
+    count = max(tables.underlying_params.shape[0], 1)
+    profiles = np.zeros((count, cells.PROFILE), np.int64)
+    underlyings = np.zeros(count, np.int32)
+    for a in range(len(out)):
+        cells.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], profiles, underlyings, out[a])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _blocks(tables, starts, stops, legs, lots, cash_nano, out):
+    scratch = np.zeros(blocks.scratch_size(tables), np.int64)
+    for a in range(len(out)):
+        blocks.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], scratch, out[a])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _payoff(tables, starts, stops, legs, lots, cash_nano, out):
+    scratch = np.zeros(2, np.int64)
+    for a in range(len(out)):
+        payoff.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], scratch, out[a])
+
+
+_LOOPS = {TIERS: _tiers, CELLS: _cells, BLOCKS: _blocks, PAYOFF: _payoff}

@@ -1,32 +1,64 @@
-"""Fills the risk rows of a whole board, leg by leg."""
+"""Fills risk rows of many legs at given prices: the one place where options are priced for margin.
+
+The same compiled function makes the rows of a whole board, of the few legs that a tick needs,
+and of the nodes that certificates stand on; only the prices and the steps of the grids differ.
+"""
 
 import numpy as np
 from numba import njit
 
 from seawall.kernels import anchors, cells, rows
 
+NEVER = np.iinfo(np.int64).min
+
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def fill_board(legs, index, now_ns, shocks, model, steps, values):
-    """values[leg] = node values, basis values, gaps: int64[L, cells.WIDTH], nano per lot.
+def fill_cells(
+    legs, which, price, cell, steps, life_back, loose, now_ns, shocks, model, short_minimum_ppm, gap_cell, gap_life,
+    values, extra,
+):  # fmt: skip
+    """Sets values[leg] (int64[cells.WIDTH]) and extra[leg] of the legs in `which` (int32[n]).
 
-    index: float64[U]; steps: float64[U], log-price step of the anchor grid per underlying.
+    price: float64[U]; cell: int64[U], the step of the price grid that gaps are to hold on;
+    steps: float64[U], its log-price width; life_back: steps of the life grid that they hold for
+    beyond the present one; loose: float64[2], relative moves of volatility and basis that they
+    hold for. gap_cell, gap_life: int64[L], what the gaps already there were made
+    for (NEVER: nothing).
     """
     work = np.zeros(rows.WORK)
-    for leg in range(legs.kind.shape[0]):
+    for k in range(len(which)):
+        leg = which[k]
         u = legs.underlying[leg]
-        rows.fill_values(legs, leg, index[u], now_ns, shocks, model, work, values[leg])
-        cell = anchors.price_cell(index[u], steps[u])
+        rows.fill_values(legs, leg, price[u], now_ns, shocks, model, work, values[leg])
+        rows.fill_extra(legs, leg, price[u], values[leg, 0], short_minimum_ppm, extra[leg])
         life = anchors.life_step(rows.option_life(legs, leg, now_ns))
+        if gap_cell[leg] == cell[u] and gap_life[leg] == life:
+            continue
+        gap_cell[leg] = cell[u]
+        gap_life[leg] = life
         rows.fill_gaps(
             legs,
             leg,
-            anchors.cell_low(cell, steps[u]),
-            anchors.cell_high(cell, steps[u]),
-            anchors.life_low(life),
+            anchors.cell_low(cell[u], steps[u]),
+            anchors.cell_high(cell[u], steps[u]),
+            anchors.life_low(max(life - life_back, 0)),
             anchors.life_high(life),
+            loose[0],
+            loose[1],
             shocks,
             model,
             values[leg, cells.GAP_LONG :],
         )
 
+
+def price_cells(price: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """int64[U]: the step of each grid that each price lies in."""
+    out = np.zeros(len(price), np.int64)
+    _price_cells(price, steps, out)
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def _price_cells(price, steps, out):
+    for u in range(len(out)):
+        out[u] = anchors.price_cell(price[u], steps[u])

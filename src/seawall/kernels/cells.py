@@ -66,11 +66,8 @@ SCALAR_SHORT_MINIMUM = 3  # ppm of notional, for refreshing EXTRA_SHORT_MINIMUM
 
 
 @njit(error_model="numpy")
-def profile(tables, legs, lots, start, stop, work, out):
-    """Profile of the positions [start, stop), all on one underlying, into out[PROFILE].
-
-    work: int64[>= 2].
-    """
+def profile(tables, legs, lots, start, stop, out):
+    """Profile of the positions [start, stop), all on one underlying, into out[PROFILE]."""
     values, extra = tables.values, tables.extra
     block, group, right = tables.leg_block, tables.leg_group, tables.leg_right
     project(values, legs, lots, start, stop, out, COLUMNS)
@@ -79,8 +76,8 @@ def profile(tables, legs, lots, start, stop, work, out):
     p = start
     while p < stop:
         this_block = block[legs[p]]
-        work[0] = 0
-        work[1] = 0
+        up = 0
+        down = 0
         while p < stop and block[legs[p]] == this_block:
             leg = legs[p]
             net = 0
@@ -91,8 +88,8 @@ def profile(tables, legs, lots, start, stop, work, out):
                 quantity = lots[p]
                 row = values[leg]
                 mark = row[MARK]
-                work[0] += quantity * (row[BASIS] - mark)
-                work[1] += quantity * (row[BASIS + 1] - mark)
+                up += quantity * (row[BASIS] - mark)
+                down += quantity * (row[BASIS + 1] - mark)
                 size = abs(quantity)
                 out[GROSS] += size * extra[leg, EXTRA_NOTIONAL]
                 rate = extra[leg, EXTRA_LONG] if quantity > 0 else extra[leg, EXTRA_SHORT]
@@ -108,7 +105,7 @@ def profile(tables, legs, lots, start, stop, work, out):
                 _gaps(values[leg], net, out)
                 if net < 0:
                     out[SHORT_MINIMUM] += min(shorts, -net) * extra[leg, EXTRA_SHORT_MINIMUM]
-        worst = min(work[0], work[1])
+        worst = min(up, down)
         if worst < 0:
             out[BASIS_CHARGE] -= worst
 
@@ -208,7 +205,7 @@ def risk(profiles, count, underlyings, params, offset_ppm):
 
 
 @njit(error_model="numpy")
-def split(tables, legs, lots, start, stop, work, profiles, underlyings):
+def split(tables, legs, lots, start, stop, profiles, underlyings):
     """Profiles of one account, one per underlying in order; returns how many."""
     count = 0
     p = start
@@ -217,7 +214,7 @@ def split(tables, legs, lots, start, stop, work, profiles, underlyings):
         first = p
         while p < stop and tables.leg_underlying[legs[p]] == underlying:
             p += 1
-        profile(tables, legs, lots, first, p, work, profiles[count])
+        profile(tables, legs, lots, first, p, profiles[count])
         underlyings[count] = underlying
         count += 1
     return count
@@ -247,9 +244,9 @@ def conclude(profiles, with_orders, has_orders, count, underlyings, params, scal
 
 
 @njit(error_model="numpy")
-def account(tables, legs, lots, start, stop, cash_nano, work, profiles, underlyings, out):
+def account(tables, legs, lots, start, stop, cash_nano, profiles, underlyings, out):
     """One account without open orders."""
-    count = split(tables, legs, lots, start, stop, work, profiles, underlyings)
+    count = split(tables, legs, lots, start, stop, profiles, underlyings)
     conclude(
         profiles,
         profiles,

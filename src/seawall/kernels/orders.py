@@ -3,12 +3,15 @@
 In each scenario every order is taken as filled where that loses, at its limit, and as unfilled
 where it gains; that is the exact worst case over all subsets of fills, and a fill away from the
 mark counts as the loss it is. Charges by size take the worse side: all buys or all sells of a
-leg. Orders cost initial margin only. Rows of an account's orders are sorted by leg.
+leg. Orders cost initial margin only. Rows of an account's orders, int64[·, 3], are sorted by leg.
 """
 
 from numba import njit
 
 from seawall.kernels import cells, tiers
+
+# orders[o, k]
+LEG, LOTS, LIMIT = 0, 1, 2  # LIMIT in nano per lot
 
 
 @njit(error_model="numpy")
@@ -21,34 +24,34 @@ def held(legs, lots, start, stop, leg):
 
 
 @njit(error_model="numpy")
-def sides(order_leg, order_lots, first, stop):
+def sides(orders, first, stop):
     """(buys, sells, next) of the run of orders on one leg that starts at `first`."""
-    leg = order_leg[first]
+    leg = orders[first, LEG]
     buys = 0
     sells = 0
     o = first
-    while o < stop and order_leg[o] == leg:
-        if order_lots[o] > 0:
-            buys += order_lots[o]
+    while o < stop and orders[o, LEG] == leg:
+        if orders[o, LOTS] > 0:
+            buys += orders[o, LOTS]
         else:
-            sells -= order_lots[o]
+            sells -= orders[o, LOTS]
         o += 1
     return buys, sells, o
 
 
 @njit(error_model="numpy")
-def add_to_cells(tables, legs, lots, start, stop, order_leg, order_lots, limit_nano, first, last, out):
+def add_to_cells(tables, legs, lots, start, stop, orders, first, last, out):
     """Adds the orders [first, last) on one underlying to a profile of `cells.py`."""
     o = first
     while o < last:
-        leg = order_leg[o]
-        buys, sells, after = sides(order_leg, order_lots, o, last)
+        leg = orders[o, LEG]
+        buys, sells, after = sides(orders, o, last)
         position = held(legs, lots, start, stop, leg)
         row, extra = tables.values[leg], tables.extra[leg]
         for k in range(o, after):
-            quantity = order_lots[k]
+            quantity = orders[k, LOTS]
             for c in range(1, cells.COLUMNS):
-                gain = quantity * (row[c] - limit_nano[k])
+                gain = quantity * (row[c] - orders[k, LIMIT])
                 if gain < 0:
                     out[c] += gain
         for c in range(cells.CELLS):
@@ -66,19 +69,19 @@ def add_to_cells(tables, legs, lots, start, stop, order_leg, order_lots, limit_n
 
 
 @njit(error_model="numpy")
-def tier_margin(tables, legs, lots, start, stop, order_leg, order_lots, limit_nano, first, last):
+def tier_margin(tables, legs, lots, start, stop, orders, first, last):
     """Initial margin (micro) that the orders [first, last) add under `tiers.py`."""
     extra, rows, scalars = tables.extra, tables.scenario_params, tables.scalars
     added = 0
     o = first
     while o < last:
-        leg = order_leg[o]
-        buys, sells, after = sides(order_leg, order_lots, o, last)
+        leg = orders[o, LEG]
+        buys, sells, after = sides(orders, o, last)
         position = held(legs, lots, start, stop, leg)
         mark = tables.values[leg, 0]
         loss = 0
         for k in range(o, after):
-            loss += max(0, order_lots[k] * (limit_nano[k] - mark))
+            loss += max(0, orders[k, LOTS] * (orders[k, LIMIT] - mark))
         short_only = extra[leg, tiers.EXTRA_SHORT_ONLY]
         before = max(0, -position) if short_only else abs(position)
         worst = max(0, sells - position) if short_only else max(abs(position + buys), abs(position - sells))

@@ -211,7 +211,7 @@ def _price(forward, strike, moneyness, right, multiple, log_multiple, volatility
 
 
 @njit(error_model="numpy")
-def _least_d1(k, low, high):
+def least_d1(k, low, high):
     """Least k/s + s/2 over s in [low, high]: it rises in s for k <= 0, else falls until √(2k)."""
     least = min(k / low + 0.5 * low, k / high + 0.5 * high)
     turn = np.sqrt(2.0 * max(k, 0.0))
@@ -239,9 +239,10 @@ def _vega_gaps(k_low, k_high, forward_low, forward_high, low, high, width):
 
 
 @njit(error_model="numpy")
-def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, shocks, model, out):
+def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, loose_vol, loose_basis, shocks, model, out):
     """out[: 2·CELLS] = gap per long lot, then per short lot, of each cell (nano, rounded up),
-    valid for every index in [index_low, index_high] and life in [life_low, life_high] years."""
+    valid for every index in [index_low, index_high] and life in [life_low, life_high] years, and
+    for relative moves of volatility and basis up to loose_vol and loose_basis."""
     if legs.kind[leg] != OPTION:
         # a dynamic strike moves with spot: linear in the first shock, and its straying in the
         # second is that of an option on a fixed forward
@@ -253,16 +254,16 @@ def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, shocks, mod
     shock = shocks[legs.underlying[leg]]
     scale = legs.lot[leg] * NANO
     iv = legs.iv[leg]
-    forward_low = index_low * legs.ratio[leg]
-    forward_high = index_high * legs.ratio[leg]
+    forward_low = index_low * legs.ratio[leg] * (1.0 - loose_basis)
+    forward_high = index_high * legs.ratio[leg] * (1.0 + loose_basis)
     # a dynamic strike is a multiple of the forward: log-moneyness does not move with spot
     moneyness_low = log_(forward_low / legs.strike[leg]) if fixed else -log_(legs.strike[leg])
     moneyness_high = log_(forward_high / legs.strike[leg]) if fixed else moneyness_low
     moves = 1.0 if fixed else 0.0
     down_low, up_low = vol_multiples(life_low, model)
     down_high, up_high = vol_multiples(life_high, model)
-    root_low = iv * np.sqrt(life_low)
-    root_high = iv * np.sqrt(life_high)
+    root_low = iv * (1.0 - loose_vol) * np.sqrt(life_low)
+    root_high = iv * (1.0 + loose_vol) * np.sqrt(life_high)
     for level in range(cells.LEVELS - 1):
         low = max(TINY_VOL, root_low * (down_low if level == 0 else 1.0))
         high = max(TINY_VOL, root_high * (1.0 if level == 0 else up_high))
@@ -285,7 +286,7 @@ def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, shocks, mod
                 out[at] = np.int64(np.ceil(scale * below)) + 1
                 out[cells.CELLS + at] = np.int64(np.ceil(scale * max(above_a, above_b))) + 1
             if fixed:
-                delta_a = norm_cdf(_least_d1(k_low, low, high))
+                delta_a = norm_cdf(least_d1(k_low, low, high))
             below_a, above_a, multiple_a = below_b, above_b, multiple
 
 
@@ -299,13 +300,6 @@ def fill_extra(legs, leg, index, mark, short_minimum_ppm, out):
     out[cells.EXTRA_SHORT] = haircut
     out[cells.EXTRA_SHORT_MINIMUM] = mul_ppm_ceil(notional, short_minimum_ppm)
     out[cells.EXTRA_DUST] = 1
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def fill_extras(legs, index, values, short_minimum_ppm, extra):
-    """`fill_extra` for the whole board."""
-    for leg in range(legs.kind.shape[0]):
-        fill_extra(legs, leg, index[legs.underlying[leg]], values[leg, 0], short_minimum_ppm, extra[leg])
 
 
 @njit(error_model="numpy")

@@ -41,7 +41,8 @@ def interest_rate(first_row, open_interest_lots, notional_nano):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def refresh_legs(legs, index, now_ns, rate, tables):
-    """`refresh_leg` for the whole board. index: float64[U]."""
-    for leg in range(legs.kind.shape[0]):
-        refresh_leg(legs, leg, index[legs.underlying[leg]], now_ns, rate, tables)
+def fill_tiers(legs, which, price, now_ns, rate, tables):
+    """`refresh_leg` for the legs in `which` (int32[n]). price: float64[U]."""
+    for k in range(len(which)):
+        leg = which[k]
+        refresh_leg(legs, leg, price[legs.underlying[leg]], now_ns, rate, tables)

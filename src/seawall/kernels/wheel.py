@@ -11,15 +11,15 @@ import numpy as np
 from numba import njit
 
 NONE = -1
+NEXT, PREV = 0, 1
 
 
 class Wheel(NamedTuple):
-    """heads: int32[coordinates, buckets], first item or -1; next, prev: int32[items], linked
-    items or -1; place: int64[items], the flat bucket an item is filed in or -1."""
+    """heads: int32[coordinates, buckets], first item or -1; links: int32[items, 2], the next and
+    the previous item or -1; place: int64[items], the flat bucket an item is filed in or -1."""
 
     heads: np.ndarray
-    next: np.ndarray
-    prev: np.ndarray
+    links: np.ndarray
     place: np.ndarray
 
 
@@ -27,8 +27,7 @@ def make(coordinates: int, buckets: int, items: int) -> Wheel:
     """An empty wheel."""
     return Wheel(
         np.full((coordinates, buckets), NONE, np.int32),
-        np.full(items, NONE, np.int32),
-        np.full(items, NONE, np.int32),
+        np.full((items, 2), NONE, np.int32),
         np.full(items, NONE, np.int64),
     )
 
@@ -39,14 +38,14 @@ def remove(wheel, item):
     place = wheel.place[item]
     if place < 0:
         return
-    after, before = wheel.next[item], wheel.prev[item]
+    after, before = wheel.links[item, NEXT], wheel.links[item, PREV]
     if before >= 0:
-        wheel.next[before] = after
+        wheel.links[before, NEXT] = after
     else:
         width = wheel.heads.shape[1]
         wheel.heads[place // width, place % width] = after
     if after >= 0:
-        wheel.prev[after] = before
+        wheel.links[after, PREV] = before
     wheel.place[item] = NONE
 
 
@@ -54,10 +53,10 @@ def remove(wheel, item):
 def insert(wheel, item, coordinate, bucket):
     """Files an item that is in no bucket."""
     head = wheel.heads[coordinate, bucket]
-    wheel.next[item] = head
-    wheel.prev[item] = NONE
+    wheel.links[item, NEXT] = head
+    wheel.links[item, PREV] = NONE
     if head >= 0:
-        wheel.prev[head] = item
+        wheel.links[head, PREV] = item
     wheel.heads[coordinate, bucket] = item
     wheel.place[item] = np.int64(coordinate) * wheel.heads.shape[1] + bucket
 
@@ -68,7 +67,7 @@ def drain(wheel, coordinate, first, last, out, count):
     for bucket in range(first, last + 1):
         item = wheel.heads[coordinate, bucket]
         while item >= 0:
-            after = wheel.next[item]
+            after = wheel.links[item, NEXT]
             wheel.place[item] = NONE
             out[count] = item
             count += 1

@@ -15,7 +15,7 @@ import numpy as np
 
 from seawall.core.errors import UnsafeParameters
 from seawall.kernels import cells, rows
-from seawall.kernels.board import fill_board
+from seawall.kernels.board import NEVER, fill_cells, price_cells
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.tables import CELLS, Tables
 from seawall.margin.model import Model, leg_arrays
@@ -143,20 +143,28 @@ class PortfolioModel(Model):
 
     def tables(self, market: Any) -> Tables:
         legs = market.legs
-        arrays = leg_arrays(legs)
-        values = np.zeros((len(legs.kind), cells.WIDTH), np.int64)
-        fill_board(
-            arrays,
+        count = len(legs.kind)
+        steps = self.anchor_steps(market.underlyings)
+        values = np.zeros((count, cells.WIDTH), np.int64)
+        extra = np.zeros((count, cells.EXTRAS), np.int64)
+        extra[:, cells.EXTRA_HAIRCUT] = legs.haircut_ppm
+        fill_cells(
+            leg_arrays(legs),
+            np.arange(count, dtype=np.int32),
             legs.index,
+            price_cells(legs.index, steps),
+            steps,
+            0,
+            np.zeros(2),
             market.as_of_ns,
             self.shocks(market.underlyings),
             self.constants(market.rate),
-            self.anchor_steps(market.underlyings),
+            self.parameters.short_minimum_ppm,
+            np.full(count, NEVER),
+            np.full(count, NEVER),
             values,
+            extra,
         )
-        extra = np.zeros((len(legs.kind), cells.EXTRAS), np.int64)
-        extra[:, cells.EXTRA_HAIRCUT] = legs.haircut_ppm
-        rows.fill_extras(arrays, legs.index, values, self.parameters.short_minimum_ppm, extra)
         p = self.parameters
         return Tables(
             values=values,

@@ -17,7 +17,7 @@ from seawall.core.errors import UnsafeParameters
 from seawall.kernels import tiers
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.tables import TIERS, Tables
-from seawall.kernels.tier_rows import refresh_legs
+from seawall.kernels.tier_rows import fill_tiers
 from seawall.margin.model import Model, leg_arrays
 
 PPM = 1_000_000
@@ -159,8 +159,8 @@ class TieredModel(Model):
             underlying_params=np.zeros((len(market.underlyings), 1), np.int64),
             scalars=np.array([int(self.truncates), len(first) - 1, 0, 0, *first], np.int64),
         )
-        arrays = leg_arrays(legs)
-        refresh_legs(arrays, legs.index, market.as_of_ns, market.rate, tables)
+        every = np.arange(count, dtype=np.int32)
+        fill_tiers(leg_arrays(legs), every, legs.index, market.as_of_ns, market.rate, tables)
         return tables
 
     def _set_open_interest(self, rows: np.ndarray, first: list[int]) -> None:

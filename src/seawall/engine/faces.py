@@ -1,0 +1,206 @@
+"""Health in pieces that depend on one underlying each, and that lie above their chords.
+
+Whatever the model, equity less a multiple of a requirement is
+
+    cash + min over j of Σ over underlyings i of z[i, j](price of i)
+
+where j runs over the joint scenarios of the model (`cells.py`; tiers have none: one j). Between
+two prices every z is at least its chord less the stray of the legs, because each is a minimum of
+sums of terms that are linear, or convex with a bounded stray, or minus a convex charge. So the
+values at the nodes of the ladder bound it everywhere between them. From above a minimum is
+bounded by any one of its terms: the *witness*, the scenario and corner that is worst at the start.
+All in float64 nano; `certificate.py` leaves a slack far above float rounding.
+"""
+
+import numpy as np
+from numba import njit
+
+from seawall.kernels import cells, tiers
+from seawall.kernels.tables import CELLS
+
+# which requirement
+INITIAL, MAINTENANCE, NOTHING = 0, 1, 2
+
+# a tier profile (one underlying of one account), nano
+TIER_MARK = 0  # value of everything
+TIER_NET = 1  # value without long options, which `tiers.py` charges back
+TIER_INITIAL = 2
+TIER_MAINTENANCE = 3
+TIER_CHARGE = 4  # flat charges without those of long options
+TIER_ORDERS = 5  # initial margin of open orders
+TIER_PROFILE = 6
+
+# joint scenarios of `cells.py`: steps × levels, tails, the short-option minimum, no loss
+GRID_JOINT = cells.STEPS * (cells.LEVELS - 1)
+SHORT_MINIMUM_JOINT = GRID_JOINT + cells.TAILS
+NO_LOSS = SHORT_MINIMUM_JOINT + 1
+JOINT = NO_LOSS + 1
+
+# witness[i, k]: the kind of term, its column and its multiple of the change in ppm of the factor
+WITNESS_TERM, WITNESS_COLUMN, WITNESS_OFFSET = 0, 1, 2
+MARK_TERM, COLUMN_TERM, SHORT_MINIMUM_TERM = 0, 1, 2
+
+# rule[k]: what is bounded. A requirement is factor · risk + flat · charges (tiers: flat alone)
+# where the entries of the bound from below, and from above, begin; typed, so that no function is
+# compiled once for each
+LOWER, UPPER = np.int64(0), np.int64(4)
+WHICH, FACTOR, FLAT, ON = 0, 1, 2, 3
+OFFSET = 8
+RULE = 9
+
+
+@njit(error_model="numpy")
+def set_rule(kind, level, release, scalars, rule):
+    """What must be shown for a status to stay: equity above the next line below it, and under
+    `1 + release` times the line above it (under `release` times maintenance when bankrupt)."""
+    rule[LOWER + WHICH] = min(level, NOTHING)
+    rule[LOWER + ON] = level < 3
+    rule[UPPER + WHICH] = min(level - 1, MAINTENANCE)
+    rule[UPPER + ON] = level > 0
+    for side in range(0, 2 * UPPER, UPPER):
+        multiple = 1.0 if side == LOWER else (release if level == 3 else 1.0 + release)
+        which = rule[side + WHICH]
+        rule[side + FLAT] = 0.0 if which == NOTHING else multiple
+        rule[side + FACTOR] = 0.0
+        if kind == CELLS and which != NOTHING:
+            at = cells.SCALAR_INITIAL_FACTOR if which == INITIAL else cells.SCALAR_MAINTENANCE_FACTOR
+            rule[side + FACTOR] = multiple * scalars[at] * 1e-6
+    rule[OFFSET] = scalars[cells.SCALAR_OFFSET] * 1e-6 if kind == CELLS else 0.0
+
+
+@njit(error_model="numpy")
+def tier_profile(tables, legs, lots, start, stop, out):
+    """out[TIER_PROFILE] of the positions [start, stop) at the tables' prices."""
+    extra, rows, scalars = tables.extra, tables.scenario_params, tables.scalars
+    for k in range(TIER_PROFILE):
+        out[k] = 0
+    for p in range(start, stop):
+        leg = legs[p]
+        quantity = lots[p]
+        value = quantity * tables.values[leg, 0]
+        out[TIER_MARK] += value
+        if quantity > 0 and extra[leg, tiers.EXTRA_SHORT_ONLY]:
+            continue
+        out[TIER_NET] += value
+        initial, maintenance = tiers.position_margin(extra, rows, scalars, leg, abs(quantity))
+        out[TIER_INITIAL] += initial * 1000
+        out[TIER_MAINTENANCE] += maintenance * 1000
+        out[TIER_CHARGE] += tiers.position_charge(extra, leg, quantity) * 1000
+
+
+@njit(error_model="numpy")
+def _tier_margin(x, which):
+    if which == NOTHING:
+        return 0
+    margin = x[TIER_MAINTENANCE] if which == MAINTENANCE else x[TIER_INITIAL] + x[TIER_ORDERS]
+    return margin + x[TIER_CHARGE]
+
+
+@njit(error_model="numpy")
+def _charges(x, params):
+    """Charges of a profile of `cells.py` that no factor scales."""
+    above = x[cells.GROSS] - params[cells.PARAM_CONCENTRATION_FROM] * 1000.0
+    concentration = max(0.0, above) * params[cells.PARAM_CONCENTRATION_RATE] * 1e-6
+    return x[cells.LINEAR_CHARGE] + concentration
+
+
+@njit(error_model="numpy")
+def lower(kind, x, gaps, params, rule, joint, work, z):
+    """z[: joint] of a profile x with gaps (float64[CELLS]). joint: 1 where the account has one
+    underlying (or the model no scenarios), else JOINT. work: float64[CELLS]."""
+    factor, flat = rule[LOWER + FACTOR], rule[LOWER + FLAT]
+    if kind != CELLS:
+        which = np.int64(rule[LOWER + WHICH])
+        z[0] = x[TIER_MARK] if which == NOTHING else x[TIER_NET] - flat * _tier_margin(x, which)
+        return
+    mark = np.float64(x[cells.MARK])
+    fees = flat * (x[cells.BASIS_CHARGE] + _charges(x, params)) if flat > 0.0 else 0.0
+    for j in range(joint):
+        z[j] = mark - fees
+    if factor == 0.0:
+        return
+    for level in range(cells.LEVELS - 1):
+        for cell in range(cells.SPOT_CELLS):
+            a = 1 + level * cells.NODES + cell
+            b = a + cells.NODES
+            corner = min(min(x[a], x[a + 1]), min(x[b], x[b + 1]))
+            at = level * cells.SPOT_CELLS + cell
+            work[at] = corner - gaps[at]
+    if joint == 1:
+        worst = work[0]
+        for at in range(1, cells.CELLS):
+            worst = min(worst, work[at])
+        for tail in range(cells.TAILS):
+            worst = min(worst, np.float64(x[1 + cells.GRID + tail]))
+        change = min(0.0, worst - mark)
+        z[0] += factor * min(change, -np.float64(x[cells.SHORT_MINIMUM]))
+        return
+    offset = rule[OFFSET]
+    for step in range(cells.STEPS):
+        first, last = params[cells.PARAM_FIRST + step], params[cells.PARAM_LAST + step]
+        for level in range(cells.LEVELS - 1):
+            worst = work[level * cells.SPOT_CELLS + first]
+            for cell in range(first + 1, last + 1):
+                worst = min(worst, work[level * cells.SPOT_CELLS + cell])
+            change = worst - mark
+            z[2 * step + level] += factor * min(change, change * offset)
+    for tail in range(cells.TAILS):
+        change = x[1 + cells.GRID + tail] - mark
+        z[GRID_JOINT + tail] += factor * min(change, change * offset)
+    z[SHORT_MINIMUM_JOINT] -= factor * x[cells.SHORT_MINIMUM]
+
+
+@njit(error_model="numpy")
+def upper(kind, x, params, rule, witness, out):
+    """out = (value, charge) of a profile in the witness scenario: value less charge is at least
+    its part of equity less the requirement. The charge rises with the price of every leg."""
+    factor, flat = rule[UPPER + FACTOR], rule[UPPER + FLAT]
+    if kind != CELLS:
+        # a long option's value is in equity and in the requirement: at multiples of 1 or more
+        # what is left over is at most 0, below 1 it counts
+        out[0] = x[TIER_MARK] if flat < 1.0 else x[TIER_NET]
+        out[1] = flat * _tier_margin(x, np.int64(rule[UPPER + WHICH]))
+        return
+    mark = np.float64(x[cells.MARK])
+    out[0] = mark
+    if witness[WITNESS_TERM] == COLUMN_TERM:
+        multiple = factor * (rule[OFFSET] if witness[WITNESS_OFFSET] else 1.0)
+        out[0] = mark + multiple * (x[witness[WITNESS_COLUMN]] - mark)
+    elif witness[WITNESS_TERM] == SHORT_MINIMUM_TERM:
+        out[0] = mark - factor * x[cells.SHORT_MINIMUM]
+    out[1] = flat * _charges(x, params)
+
+
+@njit(error_model="numpy")
+def choose_witness(x, params, scenario, joint, witness):
+    """The term of one underlying's profile that the joint scenario stands on; where the account
+    has one underlying, the worst of all."""
+    witness[WITNESS_TERM] = MARK_TERM
+    witness[WITNESS_OFFSET] = 0
+    if joint > 1 and scenario == NO_LOSS:
+        return
+    if joint > 1 and scenario == SHORT_MINIMUM_JOINT:
+        witness[WITNESS_TERM] = SHORT_MINIMUM_TERM
+        return
+    witness[WITNESS_TERM] = COLUMN_TERM
+    best = 1 + cells.GRID
+    if joint == 1:
+        best = 1
+        for column in range(2, cells.COLUMNS):
+            if x[column] < x[best]:
+                best = column
+        if x[best] - x[cells.MARK] > -x[cells.SHORT_MINIMUM]:
+            witness[WITNESS_TERM] = SHORT_MINIMUM_TERM
+    elif scenario >= GRID_JOINT:
+        best = 1 + cells.GRID + scenario - GRID_JOINT
+    else:
+        step, level = scenario // 2, scenario % 2
+        first, last = params[cells.PARAM_FIRST + step], params[cells.PARAM_LAST + step]
+        best = 1 + level * cells.NODES + first
+        for row in range(level, level + 2):
+            for node in range(first, last + 2):
+                column = 1 + row * cells.NODES + node
+                if x[column] < x[best]:
+                    best = column
+    witness[WITNESS_COLUMN] = best
+    witness[WITNESS_OFFSET] = joint > 1 and x[best] > x[cells.MARK]

@@ -1,0 +1,116 @@
+"""One account cut into its underlyings, and the work arrays that a certificate is made in."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from seawall.engine import faces
+from seawall.engine.state import LENGTH, ORDER_LENGTH, ORDER_START, START
+from seawall.kernels import cells, orders
+from seawall.kernels.tables import CELLS
+
+# slots of bounds: the band so far, the next stage, and the two last stages of the ladder
+BASE, STAGE, NEAR, FAR, TRIAL = (np.int64(k) for k in range(5))
+SLOTS = 5
+# pieces[i, k]: the underlying, and its slices of positions and of orders
+UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST = range(5)
+# slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
+# per ns of the two
+NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH = (np.int64(k) for k in range(6))
+SLACKS = 6
+
+
+class Scratch(NamedTuple):
+    """Work arrays of one certificate, allocated once.
+
+    pieces: int64[U, 5]; lower: float64[SLOTS, 2, U, JOINT], z in a slot and on a side, less every
+    slack; upper: float64[SLOTS, 2, U, 2], value and charge in the witness scenario; stray:
+    float64[SLOTS, 2, U, 2], nano below and above the chord; gap: float64[SLOTS, 2, U, CELLS],
+    greatest gaps; ahead: float64[U, CELLS], gaps of the cell above the present one; slack:
+    float64[U, SLACKS]; edges, ends: float64[U, 2], prices so far and of the stage; profile:
+    int64[W]; exact: int64[2, U, W], profiles at the present point without and with orders;
+    witness: int64[U, 3]; rule: float64[RULE]; work: float64[CELLS + JOINT].
+    """
+
+    pieces: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    stray: np.ndarray
+    gap: np.ndarray
+    ahead: np.ndarray
+    slack: np.ndarray
+    edges: np.ndarray
+    ends: np.ndarray
+    profile: np.ndarray
+    exact: np.ndarray
+    witness: np.ndarray
+    rule: np.ndarray
+    work: np.ndarray
+
+
+def make_scratch(underlyings: int) -> Scratch:
+    """Scratch for markets of up to that many underlyings."""
+    width = max(cells.PROFILE, faces.TIER_PROFILE)
+    count = max(underlyings, 1)
+    return Scratch(
+        pieces=np.zeros((count, 5), np.int64),
+        lower=np.zeros((SLOTS, 2, count, faces.JOINT)),
+        upper=np.zeros((SLOTS, 2, count, 2)),
+        stray=np.zeros((SLOTS, 2, count, 2)),
+        gap=np.zeros((SLOTS, 2, count, cells.CELLS)),
+        ahead=np.zeros((count, cells.CELLS)),
+        slack=np.zeros((count, SLACKS)),
+        edges=np.zeros((count, 2)),
+        ends=np.zeros((count, 2)),
+        profile=np.zeros(width, np.int64),
+        exact=np.zeros((2, count, width), np.int64),
+        witness=np.zeros((count, 3), np.int64),
+        rule=np.zeros(faces.RULE),
+        work=np.zeros(cells.CELLS + faces.JOINT),
+    )
+
+
+@njit(error_model="numpy")
+def slices(of, holdings, account, pieces):
+    """Cuts an account's positions and orders by underlying; returns how many underlyings.
+
+    of: int32[L], the underlying of each leg.
+    """
+    row = holdings.accounts[account]
+    p, stop = row[START], row[START] + row[LENGTH]
+    o, order_stop = row[ORDER_START], row[ORDER_START] + row[ORDER_LENGTH]
+    count = 0
+    while p < stop or o < order_stop:
+        by_position = of[holdings.leg[p]] if p < stop else np.int32(2**31 - 1)
+        by_order = of[holdings.orders[o, orders.LEG]] if o < order_stop else np.int32(2**31 - 1)
+        underlying = min(by_position, by_order)
+        piece = pieces[count]
+        piece[UNDERLYING] = underlying
+        piece[FIRST] = p
+        piece[ORDER_FIRST] = o
+        while p < stop and of[holdings.leg[p]] == underlying:
+            p += 1
+        while o < order_stop and of[holdings.orders[o, orders.LEG]] == underlying:
+            o += 1
+        piece[LAST] = p
+        piece[ORDER_LAST] = o
+        count += 1
+    return count
+
+
+@njit(error_model="numpy")
+def profile(kind, tables, holdings, piece, with_orders, out):
+    """Profile of one underlying of a sliced account, at the tables' prices, into int64[W]."""
+    leg, lots = holdings.leg, holdings.lots
+    first, last = piece[FIRST], piece[LAST]
+    o, order_stop = piece[ORDER_FIRST], piece[ORDER_LAST]
+    if kind == CELLS:
+        cells.profile(tables, leg, lots, first, last, out)
+        if with_orders and o < order_stop:
+            orders.add_to_cells(tables, leg, lots, first, last, holdings.orders, o, order_stop, out)
+        return
+    faces.tier_profile(tables, leg, lots, first, last, out)
+    if with_orders and o < order_stop:
+        added = orders.tier_margin(tables, leg, lots, first, last, holdings.orders, o, order_stop)
+        out[faces.TIER_ORDERS] = 1000 * added

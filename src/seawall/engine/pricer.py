@@ -1,0 +1,167 @@
+"""Rows when they are asked for: at the present prices for evaluations, at nodes for certificates.
+
+Holds what pricing needs and the step does not: the legs' terms, the model's shocks, and for which
+steps of the grids the gaps of each row were made.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from seawall.engine import nodes as node_rows
+from seawall.engine.state import (
+    AROUND,
+    BUILT,
+    LADDER,
+    LADDER_STEP,
+    READY,
+    REBUILD,
+    RING,
+    SLOPES,
+    STAMP,
+    Board,
+    Nodes,
+)
+from seawall.kernels import cells, rows
+from seawall.kernels.board import NEVER, fill_cells, price_cells
+from seawall.kernels.tables import CELLS, Tables
+from seawall.kernels.tier_rows import fill_tiers
+from seawall.margin.model import leg_arrays
+
+LOOSE_VOL, LOOSE_BASIS = 0.03, 0.008
+RESERVE = 2e-3  # relative move of volatility or basis that certificates leave room for, once it moves
+TIER_STEP = 0.005  # log-price step of the finest nodes of models without an anchor grid
+
+
+class Pricer:
+    """Board and nodes of one model on one market, filled lazily."""
+
+    def __init__(self, market: Any, model: Any, tables: Tables, index: np.ndarray) -> None:
+        self.model = model
+        legs = leg_arrays(market.legs)
+        self.legs = legs._replace(**{name: np.array(getattr(legs, name)) for name in legs._fields})
+        count, underlyings = len(legs.kind), len(market.underlyings)
+        if model.kind == CELLS:
+            self.shocks = model.shocks(market.underlyings)
+            self.constants = model.constants(market.rate)
+            self.steps = model.anchor_steps(market.underlyings)
+            self.columns = cells.COLUMNS
+        else:
+            self.shocks = np.zeros((underlyings, 4, cells.COLUMNS))
+            self.shocks[:, rows.SHOCK_MULTIPLE] = 1.0
+            self.constants = np.zeros(9)
+            self.constants[rows.MODEL_RATE] = market.rate
+            self.steps = np.full(underlyings, TIER_STEP)
+            self.columns = 1
+        self.board = Board(tables, index, np.full((2, count), -1, np.int64))
+        ladder = np.zeros((underlyings, LADDER, LADDER_STEP + 1))
+        ladder[:, :, LADDER_STEP] = node_rows.ladder_steps(self.steps)
+        self.nodes = Nodes(
+            values=np.zeros((LADDER, RING, count, tables.values.shape[1]), np.int64),
+            extra=np.tile(tables.extra, (LADDER, RING, 1, 1)),
+            stray=np.zeros((LADDER, RING, count)),
+            key=np.full((underlyings, LADDER, RING + 1), NEVER),
+            ladder=ladder,
+            times=np.full((underlyings, 3), NEVER),
+            slopes=np.zeros((count, SLOPES)),
+            valid_ns=np.zeros(count, np.int64),
+        )
+        self.drift = np.zeros((underlyings, 2))  # moves of volatility and basis since the nodes were built
+        self.leg_first = np.searchsorted(self.legs.underlying, np.arange(underlyings + 1))
+        self.gap_cell = np.full(count, NEVER)
+        self.gap_life = np.full(count, NEVER)
+        self.loose = np.zeros(2)  # relative moves of volatility and basis that nodes hold for
+        self.node_fills = self.row_fills = 0
+
+    def moved(self, underlying: int) -> None:
+        """The price of an underlying is another."""
+        self.nodes.times[underlying, READY] = 0
+
+    def forget_gaps(self) -> None:
+        """Terms of legs have changed: gaps no longer hold."""
+        self.gap_cell[:] = NEVER
+
+    def loosen(self) -> None:
+        """Volatility and basis begin to move: nodes are made to hold while they do."""
+        self.loose[:] = LOOSE_VOL, LOOSE_BASIS
+        for underlying in range(len(self.drift)):
+            self.forget_nodes(underlying)
+
+    def drifted(self, underlying: int, k: int, move: float) -> None:
+        """Volatility (k = 0) or basis has moved by up to `move`, relative; too far, and nodes go."""
+        self.drift[underlying, k] += 1.1 * move
+        if self.drift[underlying, k] > self.loose[k] - RESERVE:
+            self.forget_nodes(underlying)
+
+    def forget_nodes(self, underlying: int) -> None:
+        """Nodes of an underlying are too old."""
+        self.nodes.times[underlying, REBUILD] = NEVER
+        self.drift[underlying, :] = 0.0
+
+    def fill_rows(self, which: np.ndarray, now_ns: int, version: int) -> None:
+        """Rows of the legs `which` (int32) at the present prices."""
+        self.row_fills += len(which)
+        self.board.fresh[STAMP, which] = version
+        price = self.board.index
+        self._fill(
+            which, price, price_cells(price, self.steps), self.steps, 0, np.zeros(2), now_ns, self.board.tables,
+            self.gap_cell, self.gap_life,
+        )  # fmt: skip
+
+    def fill_nodes(self, underlying: int, now_ns: int) -> None:
+        """The nodes around the present price of an underlying that are not there."""
+        nodes = self.nodes
+        which = np.arange(self.leg_first[underlying], self.leg_first[underlying + 1], dtype=np.int32)
+        if now_ns >= nodes.times[underlying, REBUILD]:
+            nodes.key[underlying] = NEVER
+            nodes.times[underlying, BUILT] = now_ns
+            shortest = node_rows.fill_slopes(
+                self.legs, self.constants, which, self.board.index, now_ns, nodes.slopes, nodes.valid_ns
+            )
+            lasts = max(node_rows.YOUNGEST_NS, min(node_rows.OLDEST_NS, shortest // 8))
+            nodes.times[underlying, REBUILD] = now_ns + lasts
+        nodes.times[underlying, READY] = 0
+        for width in range(LADDER):
+            steps = np.ascontiguousarray(nodes.ladder[:, width, LADDER_STEP])
+            cell = int(price_cells(self.board.index, steps)[underlying])
+            for node in range(cell - 1, cell - 1 + AROUND):
+                ring = node & (RING - 1)
+                if nodes.key[underlying, width, ring] == node:
+                    continue
+                self._fill_node(which, underlying, width, ring, node, steps, now_ns)
+                nodes.key[underlying, width, ring] = node
+
+    def _fill_node(
+        self, which: np.ndarray, underlying: int, width: int, ring: int, node: int, steps: np.ndarray, now_ns: int
+    ) -> None:
+        self.node_fills += 1
+        nodes, step = self.nodes, steps[underlying]
+        here = self.board.tables._replace(values=nodes.values[width, ring], extra=nodes.extra[width, ring])
+        price = np.full(len(steps), node_rows.node_price(node, step))
+        fresh = np.full(len(self.legs.kind), NEVER)
+        self._fill(which, price, np.full(len(steps), node), steps, 1, self.loose, now_ns, here, fresh, fresh.copy())
+        node_rows.fill_strays(
+            self.legs, self.constants, self.shocks, which, node, step, now_ns, *self.loose, self.columns,
+            nodes.stray[width, ring],
+        )  # fmt: skip
+
+    def _fill(
+        self,
+        which: np.ndarray,
+        price: np.ndarray,
+        cell: np.ndarray,
+        steps: np.ndarray,
+        life_back: int,
+        loose: np.ndarray,
+        now_ns: int,
+        tables: Tables,
+        gap_cell: np.ndarray,
+        gap_life: np.ndarray,
+    ) -> None:
+        if self.model.kind == CELLS:
+            fill_cells(
+                self.legs, which, price, cell, steps, life_back, loose, now_ns, self.shocks, self.constants,
+                int(tables.scalars[cells.SCALAR_SHORT_MINIMUM]), gap_cell, gap_life, tables.values, tables.extra,
+            )  # fmt: skip
+        else:
+            fill_tiers(self.legs, which, price, now_ns, self.constants[rows.MODEL_RATE], tables)

@@ -41,8 +41,8 @@ class _Group(TyperGroup):
         except OSError as error:
             if error.filename is not None:
                 raise
-            _forget_output()
             code = _fail(_unusable("the output", error), 2, [])
+            _forget_output()
         sys.exit(code)
 
     def _answer(self, words: list[str], name: str, extra: dict[str, Any]) -> int:
@@ -103,6 +103,7 @@ def _unusable(place: str, error: OSError) -> str:
 
 
 def _forget_output() -> None:
+    """What is still buffered for stdout goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

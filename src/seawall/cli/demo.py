@@ -124,12 +124,11 @@ class _Steps:
             self.title = f"Crash {LABEL}: {self.accounts:,} accounts, model {self.model}"
             board, history = modelled_crash(self.seed)
             return board.document, history
-        from seawall.cli.session import modelled_over, moment
+        from seawall.cli.session import modelled_over, span
         from seawall.feeds.prices import read_prices
 
-        history = read_prices(
-            self.prices, start_ns=moment(self.start, "--from"), end_ns=moment(self.end, "--to")
-        )
+        start_ns, end_ns = span(self.start, self.end)
+        history = read_prices(self.prices, start_ns=start_ns, end_ns=end_ns)
         self.label = str(self.prices)
         self.title = f"{self.prices.name}: {self.accounts:,} modelled accounts, model {self.model}"
         if history.market is not None:

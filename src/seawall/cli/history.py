@@ -20,10 +20,10 @@ def command(
 ) -> None:
     """Download price history from an exchange (resumes where it stopped)."""
     from seawall.cli import output
-    from seawall.cli.session import moment
+    from seawall.cli.session import span
     from seawall.feeds.history import CcxtSource, download
 
-    since_ns, until_ns = moment(start, "--from"), moment(end, "--to")
+    since_ns, until_ns = span(start, end)
     assert since_ns is not None
     assert until_ns is not None
     source = CcxtSource(exchange)

@@ -23,6 +23,8 @@ def command(
     from seawall.cli import output
     from seawall.core.errors import InputError
 
+    if out is not None and out.suffix not in (".parquet", ".csv"):
+        raise InputError(str(out), f"a file ending in {out.suffix or 'nothing'!r}", ".parquet or .csv")
     with output.status("evaluating"):
         import polars as pl
 
@@ -33,10 +35,9 @@ def command(
         result = evaluate(Book.load(book), Market.load(market), model)
         frame = result.to_polars()
     if out is not None:
-        writers = {".parquet": frame.write_parquet, ".csv": frame.write_csv}
-        if out.suffix not in writers:
-            raise InputError(str(out), f"a file ending in {out.suffix or 'nothing'!r}", ".parquet or .csv")
-        writers[out.suffix](out)
+        from seawall.feeds.tables import write_table
+
+        write_table(frame, out)
     chosen = frame
     if account:
         unknown = sorted(set(account) - set(frame["account"].to_list()))

@@ -28,14 +28,14 @@ def command(
     """Replay prices over a book and tell every decision: margin calls, liquidations, bankruptcies,
     recoveries."""
     from seawall.cli import output
-    from seawall.cli.session import finish, modelled_over, moment, run_headless
+    from seawall.cli.session import finish, modelled_over, run_headless, span
     from seawall.core.errors import InputError
     from seawall.feeds.prices import read_prices
 
     if picture not in ("png", "svg"):
         raise InputError("--picture", repr(picture), "png or svg")
     started = time.perf_counter()
-    times = {"start_ns": moment(start, "--from"), "end_ns": moment(end, "--to")}
+    start_ns, end_ns = span(start, end)
     with output.status("reading prices, book and market"):
         from seawall.engine.loop import Engine
         from seawall.ledger.book import Book
@@ -44,7 +44,7 @@ def command(
 
         given = None if market is None else Market.load(market)
         names = None if given is None else {*given.underlyings, *given.instruments}
-        history = read_prices(prices, names=names, symbol=symbol, venue=venue, **times)
+        history = read_prices(prices, names=names, symbol=symbol, venue=venue, start_ns=start_ns, end_ns=end_ns)
         label = "modelled instruments and vols over the file's prices"
         if given is not None:
             label = str(market)

@@ -12,13 +12,22 @@ if TYPE_CHECKING:
     from seawall.feeds.ticks import PriceHistory
     from seawall.stress.replay import Replay
 
-__all__ = ["finish", "modelled_over", "moment", "run_headless"]
+__all__ = ["finish", "modelled_over", "run_headless", "span"]
 
 _LONG_NS = 3 * 86_400 * 10**9
 
 
-def moment(text: str | None, option: str) -> int | None:
-    """The time of a --from or --to option in ns, or None."""
+def span(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """The times of the --from and --to options in ns, None where not given. Raises CrossedDates."""
+    from seawall.core.errors import CrossedDates
+
+    start_ns, end_ns = _moment(start, "--from"), _moment(end, "--to")
+    if start_ns is not None and end_ns is not None and start_ns >= end_ns:
+        raise CrossedDates("--from, --to", f"{start} and {end}", "a start before the end")
+    return start_ns, end_ns
+
+
+def _moment(text: str | None, option: str) -> int | None:
     if text is None:
         return None
     from seawall.core.times import parse_iso_ns

@@ -7,7 +7,6 @@ appears under its own name only once it is whole.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ import polars as pl
 
 from seawall.core.errors import InputError, MissingExtra
 from seawall.feeds.prices import underlying_of
+from seawall.feeds.tables import write_table
 
 __all__ = ["BarSource", "CcxtSource", "Unreachable", "download"]
 
@@ -239,9 +239,7 @@ def _retry(call: Callable[[], T], place: str, sleep: Callable[[float], None]) ->
 def _write(frame: pl.DataFrame, path: Path) -> None:
     """Whole or not at all: written beside and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    frame.write_parquet(beside, compression="zstd")
-    os.replace(beside, path)
+    write_table(frame, path)
 
 
 def _when(ms: int) -> pl.Expr:

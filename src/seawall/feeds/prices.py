@@ -201,7 +201,7 @@ def _read_wide(frame: pl.DataFrame, place: str, names: Collection[str] | None) -
         bad = (~good).arg_true()
         if len(bad):
             row, found = int(part["row"][int(bad[0])]), part["price"][int(bad[0])]
-            raise BadNumber(f"{place} row {row}", f"{name} = {found}", "a finite price above zero")
+            raise BadNumber(f"{place} row {row}", f"{name} = {found}", tables.PRICE_EXPECTED)
         tables.check_time_order(part, place, name, bars=False)
         parts.append((part["at_ns"].to_numpy(), index, tables.to_nano(part["price"]).to_numpy()))
     unused = tuple(column for column in frame.columns if column != time and column not in kept)

@@ -6,6 +6,7 @@ so that the message can name file, row (1 is the first row of data), found and e
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ __all__ = [
     "recognise",
     "to_nano",
     "to_ns",
+    "write_table",
 ]
 
 ROW = "row number in the file"
@@ -42,6 +44,7 @@ VENUE = ("venue", "exchange")
 PRICE = ("price", "close", "last", "last_price", "mark", "mark_price", "index", "index_price", "mid")
 OHLC = ("open", "high", "low", "close")
 STEP = ("bar_min",)
+PRICE_EXPECTED = "a finite price above zero and below 9,000,000,000"
 # Known columns of bar and trade files that say nothing about the price.
 IGNORED = (
     "volume", "buy_volume", "quote_volume", "amount", "quantity", "qty", "size", "side", "id", "n", "trades",
@@ -86,6 +89,22 @@ def read_table(path: str | Path) -> pl.DataFrame:
     if frame.is_empty():
         raise UnreadableFile(str(path), "no rows", "at least one price")
     return frame
+
+
+def write_table(frame: pl.DataFrame, path: str | Path) -> None:
+    """Writes .parquet or .csv, whole or not at all: beside the place and renamed. Raises InputError where
+    nothing can be written."""
+    path = Path(path)
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        if path.suffix == ".csv":
+            frame.write_csv(beside)
+        else:
+            frame.write_parquet(beside, compression="zstd")
+        os.replace(beside, path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        found = f"no file that can be written ({_one_line(error)})"
+        raise InputError(str(path), found, "a file in a writable folder") from error
 
 
 def recognise(frame: pl.DataFrame, place: str) -> Columns:
@@ -190,7 +209,7 @@ def check_prices(frame: pl.DataFrame, columns: Columns, place: str) -> None:
         if len(bad):
             row = int(bad[0])
             found = f"{name} = {show(series[row])}"
-            raise BadNumber(f"{place} row {row_of(frame, row)}", found, "a finite price above zero")
+            raise BadNumber(f"{place} row {row_of(frame, row)}", found, PRICE_EXPECTED)
     if len(columns.prices) == 4:
         opens, high, low, close = (frame[name].cast(pl.Float64) for name in columns.prices)
         # Float32 files carry noise in the eighth digit.

@@ -20,6 +20,7 @@ import numpy as np
 from seawall.core.errors import InputError
 from seawall.core.times import YEAR_NS
 from seawall.core.units import NANO, VALUE_NANO_MAX
+from seawall.feeds.tables import write_table
 from seawall.ledger.accounts import Accounts
 
 if TYPE_CHECKING:
@@ -121,13 +122,9 @@ class Population(msgspec.Struct, frozen=True, eq=False):
     def write(self, market: Any, path: str | Path) -> None:
         """Writes the book to a .parquet or .csv file that `Book.load` reads."""
         path = Path(path)
-        rows = self.rows(market)
-        if path.suffix == ".csv":
-            rows.write_csv(path)
-        elif path.suffix == ".parquet":
-            rows.write_parquet(path, compression="zstd")
-        else:
+        if path.suffix not in (".parquet", ".csv"):
             raise InputError(str(path), f"a file ending in {path.suffix or 'nothing'!r}", ".parquet or .csv")
+        write_table(self.rows(market), path)
 
 
 def populate(market: Any, accounts: int, seed: int, mix: Mix | None = None) -> Population:

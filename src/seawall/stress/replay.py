@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from seawall.core.errors import InputError
+from seawall.core.errors import ExpiredInstrument, InputError, LimitExceeded
 from seawall.core.events import Event, Mark, Surface, Tick
 from seawall.core.times import format_ns
-from seawall.feeds.ticks import PriceHistory
+from seawall.core.units import NANO, format_nano
+from seawall.engine.desk import PRICE_LIMIT_NANO
+from seawall.feeds.tables import write_table
+from seawall.feeds.ticks import PriceHistory, Ticks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -99,7 +102,7 @@ class DecisionLog:
 
     def write(self, path: str | Path) -> None:
         """Writes the log as Parquet."""
-        self.to_polars().write_parquet(path, compression="zstd")
+        write_table(self.to_polars(), path)
 
 
 class Replay:
@@ -120,9 +123,9 @@ class Replay:
         ticks = history.ticks.between(market.as_of_ns, None)
         if not len(ticks):
             expected = f"a price at or after the market's time, {format_ns(market.as_of_ns)}"
-            raise InputError(
-                history.source, f"prices up to {history.span_text()[len('a time from ') :]}", expected
-            )
+            last = format_ns(int(history.ticks.at_ns[-1]))
+            raise InputError(history.source, f"no price after {last}", expected)
+        _check_prices(ticks, market, history.source)
         self.skipped = len(history.ticks) - len(ticks)
         self.names = ticks.names
         self.start_ns, self.end_ns = int(ticks.at_ns[0]), int(ticks.at_ns[-1])
@@ -254,6 +257,27 @@ class Replay:
             )
         )  # fmt: skip
         self._sample_due += self.step_ns * max(1, -(-(self.now_ns - self._sample_due) // self.step_ns))
+
+
+def _check_prices(ticks: Ticks, market: Any, source: str) -> None:
+    """Refuses, before anything is fed, prices that the engine would not take when their time comes."""
+    for number, name in enumerate(ticks.names):
+        mine = ticks.name == number
+        if name in market.underlyings:
+            highest = int(ticks.price_nano[mine].max(initial=0))
+            if highest >= PRICE_LIMIT_NANO:
+                expected = f"a price below {PRICE_LIMIT_NANO // NANO:,}"
+                raise LimitExceeded(source, f"{name} at {format_nano(highest)}", expected)
+            continue
+        instrument = market.instruments[name]
+        if instrument.kind not in ("perpetual", "future"):
+            expected = "prices of underlyings, perpetuals and futures (others follow the index)"
+            raise InputError(source, f"prices of {name}, kind {instrument.kind}", expected)
+        at_ns = ticks.at_ns[mine]
+        if instrument.expiry_ns and len(at_ns) and at_ns[-1] >= instrument.expiry_ns:
+            late = int(at_ns[np.searchsorted(at_ns, instrument.expiry_ns)])
+            expected = f"a time before its expiry {format_ns(instrument.expiry_ns)}"
+            raise ExpiredInstrument(source, f"a price of {name} at {format_ns(late)}", expected)
 
 
 def _money(micro: pl.Series, name: str) -> pl.Series:

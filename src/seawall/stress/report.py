@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seawall.core.errors import InputError, MissingExtra
+from seawall.feeds.tables import write_table
 from seawall.stress.replay import HEALTH_LABELS, Replay
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def write_outputs(
         ) from error
     files = {"decisions": folder / "decisions.parquet", "results": folder / "results.parquet"}
     replay.log.write(files["decisions"])
-    replay.engine.results().to_polars().write_parquet(files["results"], compression="zstd")
+    write_table(replay.engine.results().to_polars(), files["results"])
     if picture is not None:
         files["plot"] = folder / f"replay.{picture}"
         draw(replay, files["plot"], title)

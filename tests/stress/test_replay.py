@@ -16,6 +16,7 @@ from seawall.stress.replay import HEALTH_LABELS, DecisionLog, Replay
 
 START = 1_760_128_200_000_000_000
 SECOND = 10**9
+PERPETUAL = SimpleNamespace(kind="perpetual", expiry_ns=0)
 
 
 def decision(sequence, at_ns, kind="liquidatable", account="a"):
@@ -30,7 +31,7 @@ class MemoryEngine:
     """Applies events to a list; declares its one account at every tenth event."""
 
     def __init__(self):
-        self.market = SimpleNamespace(as_of_ns=START, underlyings=("BTC", "ETH"), instruments={"BTC-PERP": None})
+        self.market = SimpleNamespace(as_of_ns=START, underlyings=("BTC", "ETH"), instruments={"BTC-PERP": PERPETUAL})
         self.events = []
         self.counts = {"ok": 3}
         self.names = ["a", "b", "c"]

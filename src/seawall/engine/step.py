@@ -215,8 +215,8 @@ def certify_and_file(
     """Certifies an account and files it; where that cannot be, it is in no bucket."""
     release = clock[RELEASE_PPM] * 1e-6
     until_ns = certify(
-        kind, board.tables, nodes, board.index, holdings, scratch, account, count, np.int64(watch.level[account]),
-        release, clock[NOW], motion, drift, exact,
+        kind, board, nodes, holdings, scratch, account, count, np.int64(watch.level[account]), release, clock[NOW],
+        motion, drift, exact,
     )  # fmt: skip
     if until_ns > 0 and file(board.index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion):
         watch.sums[CERTIFIED] += 1

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
+from seawall.ledger.accounts import Accounts
 from seawall.ledger.book import Book
 from seawall.market.market import Market
 
@@ -67,6 +68,18 @@ def rows_of(at: Market, lots: Mapping[str, int], cash: str = "0", account: str =
 def book(at: Market, lots: Mapping[str, int], cash: str = "0") -> Book:
     """A book of one account."""
     return Book.from_rows(rows_of(at, lots, cash))
+
+
+def accounts_of(books: list[Mapping[int, int]], cash_nano: list[int]) -> Accounts:
+    """Arrays of accounts a0, a1, … that hold lots by leg."""
+    legs = [leg for book in books for leg in sorted(book)]
+    return Accounts(
+        [f"a{k}" for k in range(len(books))],
+        np.array(cash_nano, np.int64),
+        np.concatenate([[0], np.cumsum([len(book) for book in books])]).astype(np.int64),
+        np.array(legs, np.int32),
+        np.array([book[leg] for book in books for leg in sorted(book)], np.int64),
+    )
 
 
 def black(forward: Array, strike: float, total_vol: Array, right: int) -> Array:

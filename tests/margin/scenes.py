@@ -15,6 +15,7 @@ from scipy.special import ndtr
 
 from seawall.ledger.accounts import Accounts
 from seawall.ledger.book import Book
+from seawall.margin import models
 from seawall.market.market import Market
 
 AS_OF = "2025-10-10T21:00:00Z"
@@ -80,6 +81,23 @@ def accounts_of(books: list[Mapping[int, int]], cash_nano: list[int]) -> Account
         np.array(legs, np.int32),
         np.array([book[leg] for book in books for leg in sorted(book)], np.int64),
     )
+
+
+def random_tables(at: Market, seed: int, scale: int) -> Any:
+    """The `portfolio` tables of a market with random numbers in every row, where charges and gaps are not negative."""
+    random = np.random.default_rng(seed)
+    tables = models.get("portfolio").tables(at)
+    values = random.integers(-scale, scale, tables.values.shape)
+    values[:, 34:] = random.integers(0, scale // 3 + 1, values[:, 34:].shape)
+    extra = random.integers(0, scale, tables.extra.shape)
+    for strike in range(int(tables.leg_group.max()) + 1):
+        legs = np.flatnonzero(tables.leg_group == strike)  # one curve per strike: one gap and one minimum
+        values[legs, 34:] = values[legs[0], 34:]
+        extra[legs, 3] = extra[legs[0], 3]
+    params = tables.underlying_params.copy()
+    params[:, -2] = random.integers(0, scale, len(params))
+    params[:, -1] = random.integers(0, 10**6, len(params))
+    return tables._replace(values=values, extra=extra, underlying_params=params)
 
 
 def black(forward: Array, strike: float, total_vol: Array, right: int) -> Array:

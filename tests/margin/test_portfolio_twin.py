@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.margin.portfolio_twin import portfolio
-from tests.margin.scenes import accounts_of
+from tests.margin.scenes import accounts_of, random_tables
 
 import samples
 from seawall.margin import models
@@ -60,19 +59,6 @@ def test_books_on_a_market_of_every_kind_of_instrument(given_parameters, books, 
     check(model.tables(MARKET), model, books, [cash_nano + 7 * k for k in range(len(books))])
 
 
-def random_tables(seed: int, scale: int) -> Any:
-    """The sample market's tables with random numbers in every row; charges and gaps are not negative."""
-    random = np.random.default_rng(seed)
-    tables = models.get("portfolio").tables(MARKET)
-    values = random.integers(-scale, scale, tables.values.shape)
-    values[:, 34:] = random.integers(0, scale // 3 + 1, values[:, 34:].shape)
-    extra = random.integers(0, scale, tables.extra.shape)
-    params = tables.underlying_params.copy()
-    params[:, -2] = random.integers(0, scale, len(params))
-    params[:, -1] = random.integers(0, 10**6, len(params))
-    return tables._replace(values=values, extra=extra, underlying_params=params)
-
-
 @settings(max_examples=200)
 @given(
     seed=st.integers(0, 2**32),
@@ -80,7 +66,7 @@ def random_tables(seed: int, scale: int) -> Any:
     books=st.lists(small_lots, min_size=1, max_size=5),
 )
 def test_tables_of_random_numbers(seed, scale, books):
-    check(random_tables(seed, scale), models.get("portfolio"), books, [0] * len(books))
+    check(random_tables(MARKET, seed, scale), models.get("portfolio"), books, [0] * len(books))
 
 
 def test_windows_of_the_common_factor_reach_what_the_formula_says():

@@ -69,17 +69,14 @@ def cell_floor(tables: Any, held: Held, level: int, cell: int) -> Any:
 
 def short_minimum(tables: Any, held: Held) -> Any:
     """Per strike, the shorts that no long of the same strike covers."""
-    shorts: dict[int, int] = defaultdict(int)
     nets: dict[int, int] = defaultdict(int)
     row: dict[int, int] = {}
     for leg, count in sorted(held.items()):
         strike = int(tables.leg_group[leg])
         if strike >= 0:
             nets[strike] += count
-            shorts[strike] += max(0, -count)
             row[strike] = leg
-    naked = {strike: min(shorts[strike], max(0, -nets[strike])) for strike in nets}
-    return sum(count * _number(tables.extra[row[strike], SHORT_MINIMUM]) for strike, count in naked.items())
+    return sum(max(0, -net) * _number(tables.extra[row[strike], SHORT_MINIMUM]) for strike, net in nets.items())
 
 
 def mark(tables: Any, held: Held, round_: Rounding) -> Any:

@@ -14,6 +14,7 @@ from seawall.engine.pieces import (
     BASE,
     FIRST,
     LAST,
+    LEAST_BASIS,
     NODES_LOW,
     NOW_LOW,
     ORDER_FIRST,
@@ -132,7 +133,7 @@ def _put(kind, tables, scratch, i, x, slot, side, slack_from, joint):
             scratch.lower[slot, side, i, j] = z[j] - off
     if rule[UPPER + ON]:
         out = scratch.upper[slot, side, i]
-        faces.upper(kind, x, params, rule, scratch.witness[i], out)
+        faces.upper(kind, x, params, rule, scratch.witness[i], scratch.slack[i, LEAST_BASIS], out)
         out[0] += penalty(rule, UPPER, low, high, share)
 
 
@@ -145,6 +146,26 @@ def prepare_point(kind, tables, scratch, count, profiles, joint):
                 for c in range(faces.GAPS):
                     scratch.gap[BASE, side, i, c] = _gap_of(profiles[i], c)
             _put(kind, tables, scratch, i, profiles[i], BASE, side, NOW_LOW, joint)
+
+
+@njit(error_model="numpy")
+def least_basis(tables, nodes, holdings, scratch, i):
+    """What of the i-th piece's basis charge is sure inside the finest present cell: the charge now less
+    the most that its legs' basis columns can move by."""
+    piece = scratch.pieces[i]
+    cell = nodes.key[piece[UNDERLYING], 0, PRESENT]
+    charge = np.float64(scratch.exact[0, i, cells.BASIS_CHARGE])
+    for p in range(piece[FIRST], piece[LAST]):
+        leg = holdings.leg[p]
+        row = tables.values[leg]
+        moved = 0
+        for node in range(cell, cell + 2):
+            there = nodes.values[0, node & (RING - 1), leg]
+            for k in range(cells.BASIS, cells.BASIS + 2):
+                moved = max(moved, abs((there[k] - there[cells.MARK]) - (row[k] - row[cells.MARK])))
+        stray = nodes.stray[0, cell & (RING - 1), leg]
+        charge -= abs(holdings.lots[p]) * (moved + 2.0 * stray)
+    return max(0.0, charge)
 
 
 @njit(error_model="numpy")

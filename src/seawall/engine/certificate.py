@@ -19,6 +19,7 @@ from seawall.engine.pieces import (
     FAR,
     FIRST,
     LAST,
+    LEAST_BASIS,
     NEAR,
     NODES_HIGH,
     NODES_LOW,
@@ -28,7 +29,6 @@ from seawall.engine.pieces import (
     ORDER_LAST,
     RATE_HIGH,
     RATE_LOW,
-    SLACKS,
     STAGE,
     TRIAL,
     UNDERLYING,
@@ -88,7 +88,7 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, motion, drift):
     for i in range(count):
         piece, out = scratch.pieces[i], scratch.slack[i]
         u = piece[UNDERLYING]
-        for k in range(SLACKS):
+        for k in range(LEAST_BASIS):
             out[k] = 0.0
         nodes_ns = np.float64(until_ns - nodes.times[u, BUILT])
         left_ns = np.float64(until_ns - now_ns)
@@ -130,6 +130,9 @@ def certify(kind, board, nodes, holdings, scratch, account, count, level, releas
     for narrow in range(2 if exact else 1):
         # second, where nothing else is to be had: the present anchor cell and step of life alone
         rule[WITH_GAP] = narrow
+        for i in range(count):
+            sure = narrow and kind == CELLS and rule[UPPER + ON]
+            scratch.slack[i, LEAST_BASIS] = bands.least_basis(tables, nodes, holdings, scratch, i) if sure else 0.0
         until_ns = _stand(
             kind, board, nodes, holdings, scratch, account, count, with_orders, joint, cash, now_ns, motion, drift,
             exact,

@@ -164,9 +164,10 @@ def lower(kind, x, gaps, params, rule, joint, work, z):
 
 
 @njit(error_model="numpy")
-def upper(kind, x, params, rule, witness, out):
+def upper(kind, x, params, rule, witness, least_basis, out):
     """out = (value, charge) of a profile in the witness scenario: value less charge is at least
-    its part of equity less the requirement. The charge rises with the price of every leg."""
+    its part of equity less the requirement. The charge rises with the price of every leg; of the
+    charge for the basis, which need not, least_basis is what is sure."""
     factor, flat = rule[UPPER + FACTOR], rule[UPPER + FLAT]
     if kind != CELLS:
         # a long option's value is in equity and in the requirement: at multiples of 1 or more
@@ -188,7 +189,7 @@ def upper(kind, x, params, rule, witness, out):
         out[0] = mark + multiple * (value - mark)
     elif witness[WITNESS_TERM] == SHORT_MINIMUM_TERM:
         out[0] = mark - factor * x[cells.SHORT_MINIMUM]
-    out[1] = flat * _charges(x, params)
+    out[1] = flat * (_charges(x, params) + least_basis)
 
 
 @njit(error_model="numpy")

@@ -16,9 +16,9 @@ SLOTS = 5
 # pieces[i, k]: the underlying, and its slices of positions and of orders
 UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST = range(5)
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
-# per ns of the two
-NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH = (np.int64(k) for k in range(6))
-SLACKS = 6
+# per ns of the two; then what of the basis charge is sure
+NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, LEAST_BASIS = (np.int64(k) for k in range(7))
+SLACKS = 7
 
 
 class Scratch(NamedTuple):

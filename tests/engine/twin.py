@@ -95,7 +95,8 @@ class Twin:
         self.figures = self.sweep()
         for place in self.with_orders():
             figures = engine.figures(self.names[place])
-            assert (figures.equity_micro, figures.maintenance_micro) == (self.figures[place, 0], self.figures[place, 2])
+            plain = (figures.equity_micro, figures.maintenance_micro)
+            assert plain == (self.figures[place, 0], self.figures[place, 2]), f"{self.names[place]}: orders in {plain}"
             self.figures[place, 1] = figures.initial_micro
         changed = []
         for place, row in enumerate(self.figures.tolist()):

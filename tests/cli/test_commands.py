@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import ROOT, shared_dir
-from seawall.cli.main import app
+from seawall.cli.app import app
 
 COMMANDS = ("demo", "replay", "history", "margin", "compare", "conform", "bench")
 SECONDS_MAX = 120
@@ -27,10 +26,18 @@ def invoke(*words):
 
 def spawn(*words, stdout=subprocess.PIPE):
     line = [sys.executable, "-m", "seawall.cli.main", *map(str, words)]
+    return subprocess.Popen(line, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment())
+
+
+def run_python(code, *words):
+    line = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=SECONDS_MAX)
+
+
+def environment():
     # The tests run from a source tree as well as against an installed package.
     paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-    return subprocess.Popen(line, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
 @pytest.fixture(scope="module")
@@ -227,35 +234,96 @@ def test_an_output_folder_that_cannot_be_made_is_one_line(tmp_path, played):
     assert "expected a writable folder" in done.stderr
 
 
-def test_an_interrupt_ends_cleanly_with_130(tmp_path):
-    done = spawn("demo", "--accounts", 200_000, "--headless", "--json", "--out", tmp_path)
-    time.sleep(2.5)
-    done.send_signal(signal.SIGINT)
-    out, err = done.communicate(timeout=SECONDS_MAX)
+# A process that interrupts itself once a module has begun to load: the sign that it is at that stage.
+INTERRUPTS_ITSELF = """
+import os, signal, sys, threading, time
+
+def watch(module, wait):
+    while module not in sys.modules:
+        time.sleep(0.001)
+    time.sleep(wait)
+    os.kill(os.getpid(), signal.SIGINT)
+
+module, wait = sys.argv[1], float(sys.argv[2])
+sys.argv[1:] = sys.argv[3:]
+threading.Thread(target=watch, args=(module, wait), daemon=True).start()
+from seawall.cli.main import main
+main()
+"""
+STAGES = {
+    "while the command line loads": ("typer", 0.0),
+    "while NumPy loads": ("numpy", 0.0),
+    "while Numba loads": ("numba.core", 0.0),
+    "while the engine loads": ("seawall.engine.loop", 0.0),
+    "while kernels compile or accounts are evaluated": ("seawall.engine.loop", 1.5),
+}
+
+
+@pytest.mark.parametrize(("module", "wait"), STAGES.values(), ids=STAGES.keys())
+def test_an_interrupt_at_any_stage_ends_cleanly_with_130(module, wait, tmp_path):
+    words = ("demo", "--accounts", "200000", "--headless", "--json", "--out", tmp_path)
+    done = run_python(INTERRUPTS_ITSELF, module, wait, *words)
     assert done.returncode == 130
-    assert out == ""
-    assert err.strip() == "interrupted"
+    assert done.stdout == ""
+    assert done.stderr.strip() == "interrupted"
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_closed_pipe_is_no_error(played):
+# A command that goes on after the exception, as a library with an over-broad handler would.
+DEAF = """
+import os, signal, sys, time, types
+
+def app(prog_name):
+    os.kill(os.getpid(), signal.SIGINT)
+
+def deaf(prog_name):
+    while True:
+        try:
+            app(prog_name)
+            time.sleep(600)
+        except KeyboardInterrupt:
+            time.sleep(600)
+
+sys.modules["seawall.cli.app"] = types.SimpleNamespace(app=deaf)
+from seawall.cli.main import main
+main()
+"""
+
+
+def test_an_interrupt_ends_also_a_command_that_swallows_it():
+    done = run_python(DEAF)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "interrupted"
+
+
+CLOSED_PIPE = {
+    "a text": ("--help",),
+    "an object": ("margin", "book", "market", "--json"),
+    "a table": ("margin", "book", "market"),
+}
+
+
+@pytest.mark.parametrize("words", CLOSED_PIPE.values(), ids=CLOSED_PIPE.keys())
+def test_a_closed_pipe_is_no_error(words, played):
     _, folder = played
+    files = {"book": folder / "book.parquet", "market": folder / "market.json"}
     read, write = os.pipe()
     os.close(read)
-    line = [
-        sys.executable,
-        "-m",
-        "seawall.cli.main",
-        "margin",
-        folder / "book.parquet",
-        folder / "market.json",
-        "--json",
-    ]
-    done = subprocess.run(
-        [str(word) for word in line], stdout=write, stderr=subprocess.PIPE, text=True, timeout=SECONDS_MAX
-    )
+    done = spawn(*(files.get(word, word) for word in words), stdout=write)
     os.close(write)
-    assert "Traceback" not in done.stderr
+    _, err = done.communicate(timeout=SECONDS_MAX)
+    assert err == ""
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_under_the_output_is_one_line_and_exit_code_two():
+    with open("/dev/full", "w") as full:
+        done = spawn("--help", stdout=full)
+        _, err = done.communicate(timeout=SECONDS_MAX)
+    assert done.returncode == 2
+    assert err.startswith("error: the output: found no space left")
+    assert err.count("\n") == 1
 
 
 def test_version_is_one_line():

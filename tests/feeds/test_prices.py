@@ -131,6 +131,23 @@ def test_a_span_is_half_open(tmp_path):
         read_prices(path, start_ns=START + 10**12)
 
 
+def test_a_span_keeps_the_names_that_tick_in_it_and_no_others(tmp_path):
+    path = written(tmp_path, HEADER + "1760128200,BTC,1\n1760128201,ETH,2\n1760128202,BTC,3\n")
+    history = read_prices(path, start_ns=START + 10**9, end_ns=START + 2 * 10**9)
+    assert history.ticks.names == ("ETH",)
+    assert history.series == {"ETH": "ETH"}
+
+
+def test_of_several_series_of_a_name_one_with_prices_in_the_span_is_preferred(tmp_path):
+    rows = [f"{1760128200 + i},x_spot,BTC,{i + 1}\n" for i in range(5)]
+    rows += [f"{1760128300 + i},x_perp,BTC,{i + 1}\n" for i in range(3)]
+    path = written(tmp_path, "ts,venue,symbol,price\n" + "".join(rows))
+    assert read_prices(path).series == {"BTC": "x_spot BTC"}
+    late = read_prices(path, start_ns=START + 50 * 10**9)
+    assert late.series == {"BTC": "x_perp BTC"}
+    assert [price for _, _, price in late.ticks] == ["1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     ("rows", "kind", "message"),
     [

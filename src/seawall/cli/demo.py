@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from seawall.feeds.ticks import PriceHistory
+    from seawall.market.market import Market
+    from seawall.stress.population import Population
+    from seawall.stress.replay import Replay
 
 NAME = "demo"
 
@@ -55,62 +63,75 @@ def command(
     from seawall.cli.session import finish
 
     extra = {"label": steps.label, "model": model, "seed": seed, "prepare_s": round(steps.prepared_s, 3)}
-    summary = finish(replay, extra, out, title, json, started, picture)
-    steps.save(out, summary)
+    finish(replay, extra, out, title, json, started, picture)
+    steps.save(out)
 
 
 class _Steps:
     """The way from nothing to a replay, in named steps, so that a view can show where it is."""
 
-    def __init__(self, accounts, seed, model, prices, start, end):
+    def __init__(
+        self, accounts: int, seed: int, model: str, prices: Path | None, start: str | None, end: str | None
+    ):
         self.accounts, self.seed, self.model, self.prices = accounts, seed, model, prices
         self.start, self.end = start, end
         self.title = self.label = ""
         self.prepared_s = 0.0
-        self.history = self.market = self.population = self.replay = None
+        self._saved: tuple[Market, Population] | None = None
+        self._replay: Replay | None = None
 
-    def prepare(self):
+    @property
+    def replay(self) -> Replay:
+        """The replay, once every step is done."""
+        assert self._replay is not None
+        return self._replay
+
+    def prepare(self) -> Iterator[str]:
         """Yields the name of each step before doing it."""
         started = time.perf_counter()
         yield "prices and instruments"
-        document = self._read()
+        document, history = self._read()
         from seawall.market.market import Market
 
-        self.market = Market.from_document(document, place=self.label)
+        market = Market.from_document(document, place=self.label)
         yield f"{self.accounts:,} accounts"
         from seawall.stress.population import populate
 
-        self.population = populate(self.market, self.accounts, self.seed)
+        population = populate(market, self.accounts, self.seed)
         yield "engine (kernels compile on the first run)"
         from seawall.engine.loop import Engine
 
-        engine = Engine(self.population, self.market, self.model)
+        engine = Engine(population, market, self.model)
         from seawall.stress.replay import Replay
 
-        self.replay = Replay(engine, self.history)
+        self._replay = Replay(engine, history)
+        self._saved = market, population
         self.prepared_s = time.perf_counter() - started
 
-    def save(self, folder: Path, summary) -> None:
+    def save(self, folder: Path) -> None:
         """Market and book beside the results, so that `seawall replay` can repeat the run."""
-        self.market.save(folder / "market.json")
-        self.population.write(self.market, folder / "book.parquet")
+        assert self._saved is not None
+        market, population = self._saved
+        market.save(folder / "market.json")
+        population.write(market, folder / "book.parquet")
 
-    def _read(self) -> dict:
+    def _read(self) -> tuple[dict[str, Any], PriceHistory]:
+        """The market's document and the prices that run over it."""
         if self.prices is None:
             from seawall.stress.crash import LABEL, modelled_crash
 
             self.label = "modelled"
             self.title = f"Crash {LABEL}: {self.accounts:,} accounts, model {self.model}"
-            board, self.history = modelled_crash(self.seed)
-            return board.document
+            board, history = modelled_crash(self.seed)
+            return board.document, history
         from seawall.cli.session import modelled_over, moment
         from seawall.feeds.prices import read_prices
 
-        times = {"start_ns": moment(self.start, "--from"), "end_ns": moment(self.end, "--to")}
-        self.history = read_prices(self.prices, **times)
+        history = read_prices(
+            self.prices, start_ns=moment(self.start, "--from"), end_ns=moment(self.end, "--to")
+        )
         self.label = str(self.prices)
         self.title = f"{self.prices.name}: {self.accounts:,} modelled accounts, model {self.model}"
-        if self.history.market is not None:
-            return self.history.market
-        document, self.history = modelled_over(self.history)
-        return document
+        if history.market is not None:
+            return history.market, history
+        return modelled_over(history)

@@ -20,12 +20,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from seawall.cli import interrupts
 from seawall.core.times import format_ns
 from seawall.stress.replay import HEALTH_LABELS, Look
 
 __all__ = ["sparkline", "watch"]
 
 _FRAME_S = 0.12
+_FIRST_SCREEN_AND_CURSOR = b"\x1b[0m\x1b[?1049l\x1b[?25h"
 _SPARKS = "▁▂▃▄▅▆▇█"
 _STYLES = {
     "ok": "green",
@@ -44,7 +46,8 @@ def watch(steps: Any, speed: float) -> tuple[Any, str]:
     """Prepares a replay and plays it to its end in the terminal. speed: market seconds a second; 0 is no
     pacing."""
     console = Console()
-    with Live(console=console, screen=True, auto_refresh=False, transient=True) as live:
+    screen = Live(console=console, screen=True, auto_refresh=False, transient=True)
+    with interrupts.leaving_with(_FIRST_SCREEN_AND_CURSOR), screen as live:
         _prepare(steps, live)
         view = _View(steps, console, speed)
         live.update(view.frame(), refresh=True)
@@ -211,7 +214,7 @@ class _View:
     def _prices(self, width: int, rows: int) -> Panel:
         table = Table.grid(expand=True, padding=(0, 1))
         for justify in ("left", "right", "right", "right", "left"):
-            table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+            table.add_column(justify=justify, no_wrap=True)
         table.add_row(*(Text(word, style="dim") for word in ("", "price", "change", "low", "")))
         for name in self.names[: max(rows, 1)]:
             text = self.replay.prices.get(name)
@@ -267,7 +270,7 @@ class _View:
     def _worst(self, rows: int) -> Panel:
         table = Table.grid(expand=True, padding=(0, 1))
         for justify in ("left", "right", "right", "right"):
-            table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+            table.add_column(justify=justify, no_wrap=True)
         table.add_row(*(Text(word, style="dim") for word in ("account", "equity", "maintenance", "health")))
         for account, equity, maintenance in self.look.worst[: max(rows, 1)]:
             style = "magenta" if equity < 0 else "red" if equity < maintenance else ""

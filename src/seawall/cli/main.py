@@ -1,123 +1,52 @@
-"""The `seawall` command and what all its sub-commands share: exit codes and one-line errors.
+"""The entry point of `seawall`: how a command ends, whatever it was doing.
 
-Exit codes: 0 done, 1 the answer is no (or a bug of ours), 2 bad input, 130 interrupted. Errors go to stderr
-as one line; with --json the same text is also an object on stdout, so that a machine never has to parse
-prose.
+The ear for interrupts stands before anything else is imported; then the command line runs, and what it printed is
+flushed here, since a flush that fails while the interpreter shuts down has its own exit code and its own words.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from importlib import metadata
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import typer
-from typer.core import TyperGroup
+from seawall.cli import interrupts
 
-from seawall.core.errors import MissingExtra, SeawallError
-
-__all__ = ["app", "main"]
+__all__ = ["main"]
 
 
-class _Group(TyperGroup):
-    """Turns every expected failure into one line and an exit code; a bug keeps its traceback."""
+def main() -> NoReturn:
+    """Runs the command line of this process and ends the process."""
+    interrupts.hear()
+    code: object = 1
+    try:
+        from seawall.cli.app import app
 
-    def main(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
-    ) -> NoReturn:
-        words = list(sys.argv[1:] if args is None else args)
-        extra.pop("standalone_mode", None)
+        app(prog_name="seawall")
+    except SystemExit as leaving:
+        code = leaving.code
+    except BaseException:
+        # Whatever an interrupt was turned into on its way here, it is still one.
+        if not interrupts.seen():
+            raise
+    if interrupts.seen():
+        interrupts.end()
+    sys.exit(_flushed(code if isinstance(code, int) else 0))
+
+
+def _flushed(code: int) -> int:
+    """The exit code, after the last flush: a reader that is gone by now has heard what it wanted."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
         try:
-            code = super().main(args=words, prog_name=prog_name, standalone_mode=False, **extra)
-            sys.stdout.flush()
-        except SeawallError as error:
-            code = _fail(str(error), error.exit_code, words)
-        except ModuleNotFoundError as error:
-            extra_name = _EXTRAS.get((error.name or "").split(".")[0])
-            if extra_name is None:
-                raise
-            code = _fail(str(MissingExtra(str(error.name), extra_name)), 2, words)
-        except BrokenPipeError:
-            # The reader of our output has gone, as in `seawall … | head`: nothing is left to say to it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 0
-        except (KeyboardInterrupt, typer.Abort):
-            print("interrupted", file=sys.stderr)
-            code = 130
-        except Exception as error:
-            # Typer's usage errors carry their own text and code; it does not export their class.
-            if not hasattr(error, "show") or not hasattr(error, "exit_code"):
-                raise
-            error.show()
-            code = int(error.exit_code)
-            if "--json" in words:
-                _print_error_object(str(error))
-        sys.exit(code if isinstance(code, int) else 0)
-
-
-_EXTRAS = {"matplotlib": "plot", "ccxt": "feeds", "scipy": "bench", "duckdb": "bench", "pandas": "bench",
-           "pyarrow": "bench", "QuantLib": "bench"}  # fmt: skip
-
-app = typer.Typer(
-    cls=_Group,
-    name="seawall",
-    help="Real-time margin engine for derivatives venues: exact margin for every account, on every tick.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _fail(text: str, code: int, words: list[str]) -> int:
-    print(f"error: {text}", file=sys.stderr)
-    if "--json" in words:
-        _print_error_object(text)
+            stream.flush()
+        except OSError as error:
+            # What is still buffered goes nowhere, so that the interpreter's own flush cannot fail.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if not isinstance(error, BrokenPipeError):
+                code = 2
     return code
-
-
-def _print_error_object(text: str) -> None:
-    import json
-
-    print(json.dumps({"error": text}))
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        try:
-            number = metadata.version("seawall")
-        except metadata.PackageNotFoundError:
-            number = "from a source tree, not installed"
-        print(f"seawall {number}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: bool = typer.Option(
-        False, "--version", callback=_print_version, is_eager=True, help="Print it."
-    ),
-) -> None:
-    # BLAS threads spin and there is no BLAS on any hot path here; must be set before NumPy loads.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-
-def _register() -> None:
-    from seawall.cli import bench, compare, conform, demo, history, margin, replay
-
-    for module in (demo, replay, history, margin, compare, conform, bench):
-        app.command(module.NAME)(module.command)
-
-
-_register()
-
-
-def main() -> None:
-    """Entry point of the installed script."""
-    app(prog_name="seawall")
 
 
 if __name__ == "__main__":

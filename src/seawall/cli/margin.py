@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import typer
@@ -77,5 +78,5 @@ def command(
             )
 
 
-def _ratio(value) -> str:
+def _ratio(value: Decimal | None) -> str:
     return "-" if value is None else f"{float(value):.3f}"

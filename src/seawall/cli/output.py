@@ -6,9 +6,12 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["money", "note", "print_json", "print_table", "progress_bar", "status", "take"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["console", "money", "note", "print_json", "print_table", "progress_bar", "status", "take"]
 
 
 def print_json(value: Any) -> None:
@@ -19,7 +22,6 @@ def print_json(value: Any) -> None:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
     """A table on stdout; the first column is text, the others are set right."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
@@ -27,11 +29,22 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
         table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    if not console.is_terminal:
+    to = console()
+    if not to.is_terminal:
         # Into a pipe or a file no column may be cut.
-        console = Console(width=240)
-    console.print(table)
+        to = console(width=240)
+    to.print(table)
+
+
+def console(**options: Any) -> Console:
+    """A Rich console on stdout that leaves a closed pipe to the command line, where it is no failure."""
+    from rich.console import Console
+
+    class Stdout(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Stdout(**options)
 
 
 def note(text: str) -> None:

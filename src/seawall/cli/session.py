@@ -78,9 +78,7 @@ def finish(
 
 
 def _tell(summary: dict[str, Any], title: str) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
+    console = output.console(highlight=False, soft_wrap=True)
     counts, statuses = summary["decisions"], summary["accounts_by_status"]
     console.print(f"\n[bold]{title}[/bold]")
     console.print(

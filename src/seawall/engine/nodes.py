@@ -113,7 +113,9 @@ def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
     out[CARRY] = interest + drift
     out[DECAY] += interest + drift
     if out[DECAY_LIMIT] < np.inf:
-        # the last minute, and a life of nothing: all of the time value may go at once
+        # the last minute, and a life of nothing: all of the time value may go at once, and a
+        # certificate lasts a second or more
+        out[DECAY] += out[DECAY_LIMIT] / 1e9
         out[DECAY_LIMIT] += (interest + drift) * OLDEST_NS * 8.0
     expiry_ns = legs.expiry_ns[leg]
     if now_ns < expiry_ns:

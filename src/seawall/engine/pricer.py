@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from seawall.core.units import PPM
 from seawall.engine import nodes as node_rows
 from seawall.engine.state import (
     AROUND,
@@ -22,9 +23,9 @@ from seawall.engine.state import (
     Board,
     Nodes,
 )
-from seawall.kernels import cells, rows
+from seawall.kernels import cells, rows, tiers
 from seawall.kernels.board import NEVER, fill_cells, price_cells
-from seawall.kernels.tables import CELLS, Tables
+from seawall.kernels.tables import CELLS, TIERS, Tables
 from seawall.kernels.tier_rows import fill_tiers
 from seawall.margin.model import leg_arrays
 
@@ -70,6 +71,9 @@ class Pricer:
         self.leg_first = np.searchsorted(self.legs.underlying, np.arange(underlyings + 1))
         self.loose = np.zeros(2)  # relative moves of volatility and basis that nodes hold for
         self.node_fills = self.row_fills = 0
+        self.scales_with_interest = model.kind == TIERS and bool(
+            tables.scenario_params[:, tiers.TIER_INTEREST_TO].any()
+        )
 
     def moved(self, underlying: int) -> None:
         """The price of an underlying is another."""
@@ -142,6 +146,23 @@ class Pricer:
             self.legs, self.constants, self.shocks, which, node, step, now_ns, *self.loose, self.columns,
             nodes.stray[width, ring],
         )  # fmt: skip
+        if self.model.kind == TIERS and self.scales_with_interest:
+            nodes.stray[width, ring, which] += self._kinks(which, here, node_rows.node_price(node + 1, step), now_ns)
+
+    def _kinks(self, which: np.ndarray, low: Tables, price: float, now_ns: int) -> np.ndarray:
+        """float64[n]: how far initial margin may rise above its chord in a cell, nano per lot.
+
+        It is convex but where open interest takes the rate to 100 %; margin rises with the price,
+        so on a cell with that price in it, it is at most its rise over the cell above the chord.
+        """
+        high = low._replace(values=low.values.copy(), extra=low.extra.copy())
+        fill_tiers(self.legs, which, np.full(len(self.drift), price), now_ns, self.constants[rows.MODEL_RATE], high)
+        margins, capped = [], []
+        for tables in (low, high):
+            rate = tables.extra[which, tiers.EXTRA_INITIAL_RATE].astype(np.float64)
+            margins.append(tables.extra[which, tiers.EXTRA_NOTIONAL] * rate / PPM)
+            capped.append(rate >= PPM)
+        return np.where(capped[1] & ~capped[0], margins[1] - margins[0] + 1.0, 0.0)
 
     def _fill(
         self,

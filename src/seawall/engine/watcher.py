@@ -242,14 +242,20 @@ class Watcher:
             if size > 0.0:
                 reserves[k] = RESERVE
         glided = self._glide_step(at_ns, -1, 0.0)
-        if first_of_its_kind or max(sizes) > JOLT:
+        if first_of_its_kind:
             self.pricer.loosen()
+        else:
+            for k, move in enumerate(moves):
+                for u in range(len(self.index)):
+                    first, last = self.pricer.leg_first[u : u + 2]
+                    self.pricer.drifted(u, k, float(move[first:last].max(initial=0.0)))
+        if first_of_its_kind or max(sizes) > JOLT:
             totals[:] = 0.0
             return self._everybody()
         if glided:
             return self._everybody()
         count = self._overdue(at_ns)
-        for k, move in enumerate(moves):
+        for k in range(len(moves)):
             before = int(totals[k] // step.MOVE_BUCKET)
             totals[k] += 1.1 * sizes[k]
             after = int(totals[k] // step.MOVE_BUCKET)
@@ -257,9 +263,6 @@ class Watcher:
                 totals[:] = 0.0
                 return self._everybody()
             count = self._wake(2 * len(self.index) + 1 + k, before, after, count)
-            for u in range(len(self.index)):
-                first, last = self.pricer.leg_first[u : u + 2]
-                self.pricer.drifted(u, k, float(move[first:last].max(initial=0.0)))
         return self._process(count, False)
 
     def _overdue(self, at_ns: int) -> int:

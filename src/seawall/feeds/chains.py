@@ -225,7 +225,7 @@ def _updates(table: pl.DataFrame) -> Iterator[SurfaceUpdate]:
     moved = table.filter(changed).select("at_ns", "option", "iv")
     for at_ns, part in moved.group_by("at_ns", maintain_order=True):
         ivs = dict(zip(part["option"].to_list(), map(_decimal, part["iv"].to_list()), strict=True))
-        yield SurfaceUpdate(int(at_ns[0]), ivs)  # type: ignore[call-overload]
+        yield SurfaceUpdate(int(at_ns[0]), ivs)
 
 
 def _decimal(value: float) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import polars as pl
 
@@ -20,13 +21,14 @@ from seawall.feeds.prices import underlying_of
 
 __all__ = ["BarSource", "CcxtSource", "Unreachable", "download"]
 
-_SCHEMA = {
+_SCHEMA: dict[str, type[pl.DataType] | pl.DataType] = {
     "venue": pl.String, "symbol": pl.String, "ts": pl.Datetime("ms"), "open": pl.Float64, "high": pl.Float64,
     "low": pl.Float64, "close": pl.Float64, "volume": pl.Float64,
 }  # fmt: skip
 _PAGES_A_PART = 20
 _TRIES = 5
 
+T = TypeVar("T")
 Bar = Sequence[float]  # [open time in ms, open, high, low, close, volume]
 
 
@@ -87,7 +89,7 @@ class CcxtSource:
         """See BarSource."""
         return self._ask(self._exchange.fetch_ohlcv, symbol, timeframe, since_ms, limit)
 
-    def _ask(self, call: Callable, *args):
+    def _ask(self, call: Callable[..., T], *args: object) -> T:
         try:
             return call(*args)
         except self._errors as error:
@@ -127,7 +129,7 @@ def download(
     tables = []
     parts = []
     for symbol in symbols:
-        _retry(lambda symbol=symbol: source.check_symbol(symbol), source.name, sleep)
+        _retry(partial(source.check_symbol, symbol), source.name, sleep)
     for symbol in symbols:
         part = out.with_name(
             f"{out.stem}.{source.name}.{symbol.replace('/', '-').replace(':', '-')}.{timeframe}.part"
@@ -146,8 +148,9 @@ def download(
 
 
 def _walk(
-    source, symbol, timeframe, step, since_ms, until_ms, out, part, limit, progress, sleep
-) -> pl.DataFrame:
+    source: BarSource, symbol: str, timeframe: str, step: int, since_ms: int, until_ms: int, out: Path, part: Path,
+    limit: int, progress: Callable[[str, int, int], None] | None, sleep: Callable[[float], None],
+) -> pl.DataFrame:  # fmt: skip
     """Every bar of one symbol in the span: those on disk, then page after page."""
     name = underlying_of(symbol)
     done = _known_rows(out, part, source.name, name, step)
@@ -160,7 +163,7 @@ def _walk(
     pages: list[list[Bar]] = []
     count = kept.height if reaches_back else 0
     while cursor < until_ms:
-        page = _retry(lambda c=cursor: source.bars(symbol, timeframe, c, limit), source.name, sleep)
+        page = _retry(partial(source.bars, symbol, timeframe, cursor, limit), source.name, sleep)
         page = [bar for bar in page if cursor <= bar[0] < until_ms]
         if not page:
             break
@@ -220,7 +223,7 @@ def _existing(path: Path) -> pl.DataFrame:
     return frame
 
 
-def _retry(call: Callable, place: str, sleep: Callable[[float], None]):
+def _retry(call: Callable[[], T], place: str, sleep: Callable[[float], None]) -> T:
     """Calls again after 1, 2, 4 and 8 seconds when the source does not answer."""
     for attempt in range(_TRIES):
         try:
@@ -245,5 +248,5 @@ def _when(ms: int) -> pl.Expr:
     return pl.lit(ms).cast(pl.Datetime("ms"))
 
 
-def _ms(value) -> int:
+def _ms(value: object) -> int:
     return int(pl.Series([value], dtype=pl.Datetime("ms")).cast(pl.Int64)[0])

@@ -2,8 +2,9 @@
 
 A bar is not a price but four: it is played as the path open, the nearer extreme, the farther extreme, close,
 at fixed fractions of its length, so a replay meets the low that a crash really printed. When a file holds
-several series of one underlying (spot and perpetual, two venues), one of them becomes its price: an index or
-mark before spot, spot before perpetuals, more rows before fewer; the choice is reported, never silent.
+several series of one underlying (spot and perpetual, two venues), one of them becomes its price: one that has prices in
+the asked span, an index or mark before spot, spot before perpetuals, more rows before fewer; the choice is
+reported, never silent.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def read_prices(
     elif tables.is_wide(frame):
         history = _read_wide(frame, place, names)
     else:
-        history = _read_long(frame, place, names, symbol, venue)
+        history = _read_long(frame, place, names, symbol, venue, (start_ns, end_ns))
     if start_ns is not None or end_ns is not None:
         history = history.between(start_ns, end_ns)
     return history
@@ -67,7 +68,12 @@ def underlying_of(symbol: str) -> str:
 
 
 def _read_long(
-    frame: pl.DataFrame, place: str, names: Collection[str] | None, symbol: str | None, venue: str | None
+    frame: pl.DataFrame,
+    place: str,
+    names: Collection[str] | None,
+    symbol: str | None,
+    venue: str | None,
+    span: tuple[int | None, int | None],
 ) -> PriceHistory:
     columns = tables.recognise(frame, place)
     frame = tables.without_empty_bars(frame.with_row_index(tables.ROW, offset=1), columns, place)
@@ -82,12 +88,13 @@ def _read_long(
         table = table.filter(pl.col("venue") == venue)
     table = table.sort("venue", "symbol", maintain_order=True)
     parts = table.partition_by("venue", "symbol", maintain_order=True, as_dict=True)
-    by_name: dict[str, list[tuple[tuple[int, int], str, pl.DataFrame]]] = {}
+    by_name: dict[str, list[tuple[tuple[bool, int, int], str, pl.DataFrame]]] = {}
     for (part_venue, part_symbol), part in parts.items():
         label = f"{part_venue} {part_symbol}".strip()
         tables.check_time_order(part, place, label, bars="open" in part.columns)
         name = part_symbol if names is not None and part_symbol in names else underlying_of(part_symbol)
-        by_name.setdefault(name, []).append(((_rank(label), -part.height), label, part))
+        inside = _rows_inside(part, span)
+        by_name.setdefault(name, []).append(((inside == 0, _rank(label), -inside), label, part))
     chosen, series, unused = [], {}, []
     ticking = sorted(name for name in by_name if names is None or name in names)
     if not ticking:
@@ -136,6 +143,17 @@ def _text(frame: pl.DataFrame, column: str, place: str) -> pl.Series:
     if len(empty):
         raise MissingKey(f"{place} row {tables.row_of(frame, int(empty[0]))}", f"no {column}", "a symbol")
     return series.alias("symbol")
+
+
+def _rows_inside(part: pl.DataFrame, span: tuple[int | None, int | None]) -> int:
+    start_ns, end_ns = span
+    at_ns = part["at_ns"]
+    inside = pl.repeat(True, len(at_ns), eager=True)
+    if start_ns is not None:
+        inside &= at_ns >= start_ns
+    if end_ns is not None:
+        inside &= at_ns < end_ns
+    return int(inside.sum())
 
 
 def _rank(label: str) -> int:

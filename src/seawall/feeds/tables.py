@@ -6,6 +6,7 @@ so that the message can name file, row (1 is the first row of data), found and e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def read_table(path: str | Path) -> pl.DataFrame:
     """The file as a table. Raises InputError if it is missing, unreadable, empty or of no known kind."""
     path = Path(path)
     suffix = path.suffix.lower()
-    readers = {
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
         ".parquet": pl.read_parquet,
         ".csv": partial(pl.read_csv, infer_schema_length=10_000),
         ".jsonl": partial(pl.read_ndjson, infer_schema_length=10_000),

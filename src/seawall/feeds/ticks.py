@@ -104,16 +104,19 @@ class PriceHistory(msgspec.Struct, frozen=True, eq=False):
     market: dict | None = None
 
     def between(self, start_ns: int | None, end_ns: int | None) -> PriceHistory:
-        """The part with start_ns <= at_ns < end_ns. Raises InputError if nothing is left."""
+        """The part with start_ns <= at_ns < end_ns, of the names that tick in it. Raises InputError if there
+        is none."""
         ticks = self.ticks.between(start_ns, end_ns)
         if not len(ticks):
             raise InputError(self.source, "no tick in the asked span", self.span_text())
+        ticks = ticks.only([ticks.names[n] for n in np.unique(ticks.name).tolist()])
+        series = {name: label for name, label in self.series.items() if name in ticks.names}
         surfaces = tuple(
             s
             for s in self.surfaces
             if (start_ns is None or s.at_ns >= start_ns) and (end_ns is None or s.at_ns < end_ns)
         )
-        return msgspec.structs.replace(self, ticks=ticks, surfaces=surfaces)
+        return msgspec.structs.replace(self, ticks=ticks, series=series, surfaces=surfaces)
 
     def span_text(self) -> str:
         """The span of the ticks, for messages."""

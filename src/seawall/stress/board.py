@@ -8,7 +8,7 @@ level of vol. All of it is a model: no venue's quotes are in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import floor, log10
 
@@ -178,7 +178,10 @@ def _linear(name: str, index: float, as_of_ns: int, shift: int, count: int) -> l
     return rows
 
 
-def _options(u, name, index, calm, as_of_ns, shift, days, counts, smile) -> list[tuple[dict, tuple]]:
+def _options(
+    u: int, name: str, index: float, calm: float, as_of_ns: int, shift: int, days: Sequence[int],
+    counts: Sequence[int], smile: Smile,
+) -> list[tuple[dict, tuple]]:  # fmt: skip
     """Calls and puts in pairs on strikes spread over ±2.5 standard deviations, at round prices."""
     made = []
     lot = _lot(index, 300.0)

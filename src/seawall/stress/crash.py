@@ -1,8 +1,8 @@
 """A modelled crash in the shape of 10 October 2025: seeded, synthetic, and labelled as such.
 
 Only public round figures are in it: Bitcoin from 121,500 to about 102,000 and part of the way back inside an
-hour, ether a fifth, large alternative coins a third to four fifths. The path between those figures is drawn
-from the seed: a slow slide, a capitulation of a few minutes, a rebound that keeps about half. The smaller a
+hour, ether a fifth, large alternative coins a third to four fifths. Every seed starts and bottoms at those figures;
+the path between them is drawn from it: a slow slide, a capitulation of a few minutes, a rebound that keeps about half. The smaller a
 coin, the more of its fall lies in the capitulation itself.
 """
 
@@ -63,7 +63,7 @@ def modelled_path(seed: int, *, step_s: float = 1.0) -> Ticks:
         # From 0 for the leader to 1 for the deepest fall: how much of it is capitulation.
         late = np.clip((fall - 0.16) / 0.6, 0.0, 1.0)
         shape = (1.0 - 0.6 * late) * depth + 0.6 * late * depth**7
-        prices[:, n] = start * np.exp(np.log1p(-fall) * shape + noise[:, n])
+        prices[:, n] = start * np.exp(_to_depth(np.log1p(-fall) * shape + noise[:, n], np.log1p(-fall)))
     digits = [int(np.floor(np.log10(start))) - 5 for start, _ in NAMES.values()]
     nano = np.stack([_on_grid(prices[:, n], digits[n]) for n in range(len(NAMES))], axis=1)
     at_ns = START_NS + np.round(seconds * 1e9).astype(np.int64)
@@ -92,6 +92,12 @@ def _noise(rng: np.random.Generator, seconds: np.ndarray, depth: np.ndarray, ste
         state = keep * state + shocks[t]
         path[t] = state
     return path * quiet[:, None]
+
+
+def _to_depth(path: np.ndarray, depth: float) -> np.ndarray:
+    """The log path from 0, stretched so that its lowest point is `depth`: noise moves the low in time only."""
+    path = path - path[0]
+    return path * (depth / path.min())
 
 
 def _on_grid(prices: np.ndarray, digit: int) -> np.ndarray:

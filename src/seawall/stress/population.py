@@ -10,8 +10,9 @@ test.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -20,6 +21,9 @@ from seawall.core.errors import InputError
 from seawall.core.times import YEAR_NS
 from seawall.core.units import NANO, VALUE_NANO_MAX
 from seawall.ledger.accounts import Accounts
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["STYLES", "Mix", "Population", "populate"]
 
@@ -89,7 +93,7 @@ class Population(msgspec.Struct, frozen=True, eq=False):
             )
         return self.accounts
 
-    def rows(self, market: Any):
+    def rows(self, market: Any) -> pl.DataFrame:
         """The book as a Polars table: account, instrument, quantity, isolated (decimal text), cash rows
         first."""
         import polars as pl
@@ -275,7 +279,7 @@ def _draw(table: _Table, mix: Mix, count: int, rng: np.random.Generator) -> tupl
     need = np.where(lots > 0, table.need_long[leg], table.need_short[leg]) * np.abs(lots)
     # The relief of pairs was counted when sizing; whole lots may have raised the need, and equity follows it.
     sized = np.bincount(account, need, count)
-    ratio = np.bincount(account, need * _relief_of(table, account, leg, lots, relief), count) / np.maximum(
+    ratio = np.bincount(account, need * _relief_of(relief, len(leg)), count) / np.maximum(
         sized, 1e-9
     )
     equity = np.maximum(sized * ratio / utilisation, 10.0)
@@ -361,7 +365,10 @@ def _pairs(table: _Table, style: np.ndarray, wanted: np.ndarray, rng: np.random.
     return account, leg, both, weights, np.repeat(relief, 2)
 
 
-def _distinct(legs: int, wanted: np.ndarray, account, leg, side, weight, relief) -> tuple:
+def _distinct(
+    legs: int, wanted: np.ndarray, account: np.ndarray, leg: np.ndarray, side: np.ndarray, weight: np.ndarray,
+    relief: np.ndarray,
+) -> tuple[np.ndarray, ...]:  # fmt: skip
     """The first `wanted` distinct legs of each account, in the order drawn; half a pair gets no relief."""
     key = account * legs + leg
     order = np.argsort(key, kind="stable")
@@ -385,7 +392,10 @@ def _utilisation(count: int, rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.choose(group, (loose, middle, tight)), 0.01, 0.98)
 
 
-def _with_collateral(table, mix, style, equity, account, leg, lots, rng) -> tuple:
+def _with_collateral(
+    table: _Table, mix: Mix, style: np.ndarray, equity: np.ndarray, account: np.ndarray, leg: np.ndarray,
+    lots: np.ndarray, rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:  # fmt: skip
     """Adds a row of coin to some accounts, worth 10 to 70 % of their equity."""
     count = len(style)
     chosen = (rng.random(count) < mix.collateral) & (style != 6)
@@ -400,9 +410,9 @@ def _with_collateral(table, mix, style, equity, account, leg, lots, rng) -> tupl
     return np.concatenate([account, who]), np.concatenate([leg, coin]), np.concatenate([lots, amount]), who
 
 
-def _relief_of(table, account, leg, lots, relief) -> np.ndarray:
+def _relief_of(relief: np.ndarray, rows: int) -> np.ndarray:
     """Relief per row once collateral rows (no relief) have been added at the end."""
-    return np.concatenate([relief, np.ones(len(leg) - len(relief))])
+    return np.concatenate([relief, np.ones(rows - len(relief))])
 
 
 def _lot_values(legs: Any, index: np.ndarray, as_of_ns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -433,7 +443,9 @@ def _cdf(weights: np.ndarray) -> np.ndarray:
     return total / total[-1]
 
 
-def _names(style: np.ndarray, leg: np.ndarray, row_ptr: np.ndarray, symbols) -> list[str]:
+def _names(
+    style: np.ndarray, leg: np.ndarray, row_ptr: np.ndarray, symbols: Sequence[str]
+) -> list[str]:
     """t0000001, t0000002, …; an isolated pool is named after the account before it and its instrument."""
     names = [f"t{n:07d}" for n in range(1, len(style) + 1)]
     for i in np.flatnonzero(style == 6).tolist():
@@ -441,7 +453,7 @@ def _names(style: np.ndarray, leg: np.ndarray, row_ptr: np.ndarray, symbols) -> 
     return names
 
 
-def _decimal_text(nano: np.ndarray):
+def _decimal_text(nano: np.ndarray) -> pl.Series:
     """int64 in 10⁻⁹ as exact decimal text."""
     import polars as pl
 

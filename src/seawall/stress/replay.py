@@ -11,7 +11,7 @@ import time
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -20,6 +20,9 @@ from seawall.core.errors import InputError
 from seawall.core.events import Event, Mark, Surface, Tick
 from seawall.core.times import format_ns
 from seawall.feeds.ticks import PriceHistory
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["HEALTH_LABELS", "KINDS", "Look", "DecisionLog", "Replay", "Sample"]
 
@@ -74,7 +77,7 @@ class DecisionLog:
             self.counts[decision.kind] = self.counts.get(decision.kind, 0) + 1
         self.last = [*self.last, *decisions[-8:]][-8:]
 
-    def to_polars(self):
+    def to_polars(self) -> pl.DataFrame:
         """sequence, at (UTC), account, kind, market_version, amounts as Decimal(scale 6), cause."""
         import polars as pl
 
@@ -253,7 +256,7 @@ class Replay:
         self._sample_due += self.step_ns * max(1, -(-(self.now_ns - self._sample_due) // self.step_ns))
 
 
-def _money(micro, name: str):
+def _money(micro: pl.Series, name: str) -> pl.Series:
     import polars as pl
 
     return micro.cast(pl.Decimal(38, 0)).cast(pl.Decimal(38, 6)).alias(name) / 1_000_000

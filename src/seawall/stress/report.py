@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seawall.core.errors import InputError, MissingExtra
 from seawall.stress.replay import HEALTH_LABELS, Replay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["draw", "write_outputs"]
 
@@ -79,7 +83,7 @@ def draw(replay: Replay, path: str | Path, title: str) -> None:
     figure.savefig(path, dpi=130)
 
 
-def _prices(axis, when, replay: Replay) -> None:
+def _prices(axis: Axes, when: np.ndarray, replay: Replay) -> None:
     """Prices in per cent of the first one; the eight names that fell most are named."""
     series = {}
     for name in replay.names:
@@ -99,7 +103,7 @@ def _prices(axis, when, replay: Replay) -> None:
     axis.legend(fontsize=8, ncols=2, frameon=False, loc="best")
 
 
-def _under_margin(axis, when, replay: Replay) -> None:
+def _under_margin(axis: Axes, when: np.ndarray, replay: Replay) -> None:
     statuses = [
         status for status in _STATUS_COLOURS if any(sample.statuses.get(status) for sample in replay.samples)
     ]
@@ -113,7 +117,7 @@ def _under_margin(axis, when, replay: Replay) -> None:
     axis.set_ylabel("accounts under margin")
 
 
-def _health(axis, when, replay: Replay, figure) -> None:
+def _health(axis: Axes, when: np.ndarray, replay: Replay, figure: Figure) -> None:
     """Accounts by health over time: one column per sample, share of accounts by logarithm of their number."""
     counts = np.array([sample.health for sample in replay.samples], float).T
     shade = np.where(counts > 0, np.log10(np.maximum(counts, 1.0)), np.nan)
@@ -125,7 +129,7 @@ def _health(axis, when, replay: Replay, figure) -> None:
     bar.set_label("accounts, log10", fontsize=8)
 
 
-def _decisions(axis, replay: Replay) -> None:
+def _decisions(axis: Axes, replay: Replay) -> None:
     """Decisions per second of market time, from consecutive samples."""
     samples = replay.samples
     middles, previous = [], samples[0]

@@ -49,7 +49,7 @@ def measure(setting: Setting, names: set[str]) -> list[Measure]:
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _fill(legs, index, now_ns, shocks, model, values):
+def _fill(legs: Any, index: Any, now_ns: int, shocks: Any, model: Any, values: Any) -> None:
     work = np.zeros(rows.WORK)
     for leg in range(legs.kind.shape[0]):
         rows.fill_values(legs, leg, index[legs.underlying[leg]], now_ns, shocks, model, work, values[leg])
@@ -100,7 +100,7 @@ def _inputs(setting: Setting) -> Inputs:
 
 
 @njit(cache=True)
-def _vol_multiples(years, model):
+def _vol_multiples(years: float, model: Any) -> Any:
     """(down, up) multiples of volatility, callable from Python."""
     return rows.vol_multiples(years, model)
 

@@ -257,10 +257,15 @@ def reach(scratch, count, joint, cash, slot):
         bend = 0.0
         for i in range(count):
             worst = 0.0
+            least = scratch.upper[BASE, FALL, i, 1]
             for side in range(2):
                 if outside(scratch, i, side, slot):
                     worst = max(worst, _bend(scratch, i, side, slot, which, joint))
+                    least = min(least, scratch.upper[slot, side, i, 1])
             bend += worst
+            if which == UPPER:
+                # a charge may be convex: on the way it may be as low as at the end
+                bend += max(0.0, min(scratch.upper[BASE, FALL, i, 1], scratch.upper[BASE, RISE, i, 1]) - least)
         for j in range(joint if which == LOWER else 1):
             height = _height(scratch, count, cash, BASE, which, j) - bend
             drop = 0.0
@@ -277,7 +282,6 @@ def reach(scratch, count, joint, cash, slot):
 def _drop(scratch, i, slot, which, j):
     """How much nearer to its line one underlying's part is in a slot than in the band so far."""
     drop = 0.0
-    here_charge = min(scratch.upper[BASE, FALL, i, 1], scratch.upper[BASE, RISE, i, 1])
     here = min(scratch.lower[BASE, FALL, i, j], scratch.lower[BASE, RISE, i, j])
     here_above = max(scratch.upper[BASE, FALL, i, 0], scratch.upper[BASE, RISE, i, 0])
     for side in range(2):
@@ -286,8 +290,7 @@ def _drop(scratch, i, slot, which, j):
         if which == LOWER:
             drop = max(drop, here - scratch.lower[slot, side, i, j])
         else:
-            rise = max(0.0, scratch.upper[slot, side, i, 0] - here_above)
-            drop = max(drop, rise + max(0.0, here_charge - scratch.upper[slot, side, i, 1]))
+            drop = max(drop, scratch.upper[slot, side, i, 0] - here_above)
     return drop
 
 

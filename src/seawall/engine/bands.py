@@ -9,11 +9,12 @@ import numpy as np
 from numba import njit
 
 from seawall.engine import faces
-from seawall.engine.faces import FACTOR, FLAT, LOWER, ON, UPPER
+from seawall.engine.faces import FACTOR, FLAT, LOWER, ON, UPPER, WITH_GAP
 from seawall.engine.pieces import (
     BASE,
     FIRST,
     LAST,
+    LEAST_BASIS,
     NODES_LOW,
     NOW_LOW,
     ORDER_FIRST,
@@ -83,12 +84,21 @@ def prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_ord
             x = scratch.profile
             profile(kind, here, holdings, piece, with_orders, x)
             if kind == CELLS:
+                if scratch.rule[WITH_GAP] > 0.0:
+                    for c in range(cells.GAP, cells.BASIS_CHARGE):
+                        x[c] = scratch.exact[with_orders, i, c]
                 _take_gaps(scratch, i, slot, side, far, x)
             # the cell between this node and what lies nearer to the price
             between = cell if not far else (cell - 1 if side == FALL else cell + 1)
             _strays(nodes, holdings, piece, width, between, scratch.stray[slot, side, i])
             _put(kind, tables, scratch, i, x, slot, side, NODES_LOW, joint)
-            scratch.ends[i, side] = nodes.ladder[u, width, place]
+            scratch.ends[slot, i, side] = nodes.ladder[u, width, place]
+
+
+@njit(error_model="numpy")
+def _gap_of(x, c):
+    """The c-th gap of a profile: in the first shock, then in the second."""
+    return np.float64(x[cells.GAP + c] if c < cells.CELLS else cells.vega_gap(x, c - cells.CELLS))
 
 
 @njit(error_model="numpy")
@@ -96,8 +106,8 @@ def _take_gaps(scratch, i, slot, side, far, x):
     """Sets the gaps of the cell between a node and what lies nearer to the price: a node's row
     holds those of the cell above it."""
     gap, ahead = scratch.gap, scratch.ahead
-    for c in range(cells.CELLS):
-        mine = np.float64(x[cells.GAP + c])
+    for c in range(faces.GAPS):
+        mine = _gap_of(x, c)
         if side == FALL:
             gap[slot, FALL, i, c] = mine
             if not far:
@@ -123,7 +133,7 @@ def _put(kind, tables, scratch, i, x, slot, side, slack_from, joint):
             scratch.lower[slot, side, i, j] = z[j] - off
     if rule[UPPER + ON]:
         out = scratch.upper[slot, side, i]
-        faces.upper(kind, x, params, rule, scratch.witness[i], out)
+        faces.upper(kind, x, params, rule, scratch.witness[i], scratch.slack[i, LEAST_BASIS], out)
         out[0] += penalty(rule, UPPER, low, high, share)
 
 
@@ -133,9 +143,29 @@ def prepare_point(kind, tables, scratch, count, profiles, joint):
     for i in range(count):
         for side in range(2):
             if kind == CELLS:
-                for c in range(cells.CELLS):
-                    scratch.gap[BASE, side, i, c] = profiles[i, cells.GAP + c]
+                for c in range(faces.GAPS):
+                    scratch.gap[BASE, side, i, c] = _gap_of(profiles[i], c)
             _put(kind, tables, scratch, i, profiles[i], BASE, side, NOW_LOW, joint)
+
+
+@njit(error_model="numpy")
+def least_basis(tables, nodes, holdings, scratch, i):
+    """What of the i-th piece's basis charge is sure inside the finest present cell: the charge now less
+    the most that its legs' basis columns can move by."""
+    piece = scratch.pieces[i]
+    cell = nodes.key[piece[UNDERLYING], 0, PRESENT]
+    charge = np.float64(scratch.exact[0, i, cells.BASIS_CHARGE])
+    for p in range(piece[FIRST], piece[LAST]):
+        leg = holdings.leg[p]
+        row = tables.values[leg]
+        moved = 0
+        for node in range(cell, cell + 2):
+            there = nodes.values[0, node & (RING - 1), leg]
+            for k in range(cells.BASIS, cells.BASIS + 2):
+                moved = max(moved, abs((there[k] - there[cells.MARK]) - (row[k] - row[cells.MARK])))
+        stray = nodes.stray[0, cell & (RING - 1), leg]
+        charge -= abs(holdings.lots[p]) * (moved + 2.0 * stray)
+    return max(0.0, charge)
 
 
 @njit(error_model="numpy")
@@ -148,8 +178,8 @@ def choose_witnesses(kind, tables, scratch, count, joint, profiles):
     rule[LOWER + FACTOR], rule[LOWER + FLAT] = rule[UPPER + FACTOR], rule[UPPER + FLAT]
     for i in range(count):
         gaps = scratch.gap[TRIAL, 0, i]
-        for c in range(cells.CELLS):
-            gaps[c] = profiles[i, cells.GAP + c]
+        for c in range(faces.GAPS):
+            gaps[c] = _gap_of(profiles[i], c)
         params = tables.underlying_params[scratch.pieces[i, UNDERLYING]]
         faces.lower(kind, profiles[i], gaps, params, rule, joint, work, z)
         for j in range(joint):
@@ -192,11 +222,11 @@ def safety(scratch, count, joint, cash, slot):
 
 
 @njit(error_model="numpy")
-def outside(scratch, i, side):
-    """Whether the stage's end lies beyond the band so far."""
+def outside(scratch, i, side, slot):
+    """Whether a slot's end lies beyond the band so far."""
     if side == FALL:
-        return scratch.ends[i, FALL] < scratch.edges[i, FALL]
-    return scratch.ends[i, RISE] > scratch.edges[i, RISE]
+        return scratch.ends[slot, i, FALL] < scratch.edges[i, FALL]
+    return scratch.ends[slot, i, RISE] > scratch.edges[i, RISE]
 
 
 @njit(error_model="numpy")
@@ -207,9 +237,11 @@ def _bend(scratch, i, side, slot, which, joint):
     below, above = scratch.stray[slot, side, i, 0], scratch.stray[slot, side, i, 1]
     out = penalty(rule, which, below, above, 2.0)
     if which == LOWER and rule[LOWER + FACTOR] > 0.0:
+        here, there = scratch.gap[BASE, side, i], scratch.gap[slot, side, i]
         wider = 0.0
         for c in range(cells.CELLS):
-            wider = max(wider, scratch.gap[slot, side, i, c] - scratch.gap[BASE, side, i, c])
+            vega = cells.CELLS + c
+            wider = max(wider, max(0.0, there[c] - here[c]) + max(0.0, there[vega] - here[vega]))
         out += rule[LOWER + FACTOR] * wider
     return out
 
@@ -225,10 +257,15 @@ def reach(scratch, count, joint, cash, slot):
         bend = 0.0
         for i in range(count):
             worst = 0.0
+            least = scratch.upper[BASE, FALL, i, 1]
             for side in range(2):
-                if outside(scratch, i, side):
+                if outside(scratch, i, side, slot):
                     worst = max(worst, _bend(scratch, i, side, slot, which, joint))
+                    least = min(least, scratch.upper[slot, side, i, 1])
             bend += worst
+            if which == UPPER:
+                # a charge may be convex: on the way it may be as low as at the end
+                bend += max(0.0, min(scratch.upper[BASE, FALL, i, 1], scratch.upper[BASE, RISE, i, 1]) - least)
         for j in range(joint if which == LOWER else 1):
             height = _height(scratch, count, cash, BASE, which, j) - bend
             drop = 0.0
@@ -245,17 +282,15 @@ def reach(scratch, count, joint, cash, slot):
 def _drop(scratch, i, slot, which, j):
     """How much nearer to its line one underlying's part is in a slot than in the band so far."""
     drop = 0.0
-    here_charge = min(scratch.upper[BASE, FALL, i, 1], scratch.upper[BASE, RISE, i, 1])
     here = min(scratch.lower[BASE, FALL, i, j], scratch.lower[BASE, RISE, i, j])
     here_above = max(scratch.upper[BASE, FALL, i, 0], scratch.upper[BASE, RISE, i, 0])
     for side in range(2):
-        if not outside(scratch, i, side):
+        if not outside(scratch, i, side, slot):
             continue
         if which == LOWER:
             drop = max(drop, here - scratch.lower[slot, side, i, j])
         else:
-            rise = max(0.0, scratch.upper[slot, side, i, 0] - here_above)
-            drop = max(drop, rise + max(0.0, here_charge - scratch.upper[slot, side, i, 1]))
+            drop = max(drop, scratch.upper[slot, side, i, 0] - here_above)
     return drop
 
 
@@ -272,8 +307,19 @@ def advance(scratch, i, side, slot, share, joint, base, out):
     there = scratch.upper[slot, side, i, 0]
     scratch.upper[out, side, i, 0] = here + share * max(0.0, there - here) + off
     scratch.upper[out, side, i, 1] = min(charge, scratch.upper[slot, side, i, 1])
-    for c in range(cells.CELLS):
+    for c in range(faces.GAPS):
         scratch.gap[out, side, i, c] = max(scratch.gap[base, side, i, c], scratch.gap[slot, side, i, c])
+
+
+@njit(error_model="numpy")
+def move(scratch, count, joint, slot, share):
+    """Takes the band so far a share of the way to a slot, every underlying both ways."""
+    edges = scratch.edges
+    for i in range(count):
+        for side in range(2):
+            if outside(scratch, i, side, slot):
+                advance(scratch, i, side, slot, share, joint, BASE, BASE)
+                edges[i, side] += share * (scratch.ends[slot, i, side] - edges[i, side])
 
 
 @njit(error_model="numpy")
@@ -284,9 +330,9 @@ def start_from_cells(scratch, count, joint):
             for j in range(joint):
                 lowest = min(scratch.lower[STAGE, FALL, i, j], scratch.lower[STAGE, RISE, i, j])
                 scratch.lower[BASE, side, i, j] = lowest
-            for c in range(cells.CELLS):
+            for c in range(faces.GAPS):
                 scratch.gap[BASE, side, i, c] = scratch.gap[STAGE, side, i, c]
             off = _bend(scratch, i, side, STAGE, LOWER, joint)
             for j in range(joint):
                 scratch.lower[BASE, side, i, j] -= off
-            scratch.edges[i, side] = scratch.ends[i, side]
+            scratch.edges[i, side] = scratch.ends[STAGE, i, side]

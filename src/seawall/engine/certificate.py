@@ -13,12 +13,13 @@ from numba import njit
 
 from seawall.engine import bands, faces
 from seawall.engine.bands import FALL, RISE
-from seawall.engine.faces import ON, UPPER
+from seawall.engine.faces import ON, UPPER, WITH_GAP
 from seawall.engine.pieces import (
     BASE,
     FAR,
     FIRST,
     LAST,
+    LEAST_BASIS,
     NEAR,
     NODES_HIGH,
     NODES_LOW,
@@ -28,7 +29,6 @@ from seawall.engine.pieces import (
     ORDER_LAST,
     RATE_HIGH,
     RATE_LOW,
-    SLACKS,
     STAGE,
     TRIAL,
     UNDERLYING,
@@ -41,17 +41,22 @@ from seawall.engine.state import (
     CASH,
     DECAY,
     DECAY_LIMIT,
+    GAP_UNTIL,
     LADDER,
+    LENGTH,
     ORDER_LENGTH,
     RESERVES,
+    START,
     VEGA,
 )
-from seawall.kernels import cells, orders
+from seawall.kernels import orders
 from seawall.kernels.tables import CELLS
 
 STAGES = 2 * LADDER  # of each width: to the ends of the present cell, then one cell further
 LONGEST_NS = 30 * 3_600 * 10**9
 SHORTEST_NS = 10**9
+ENOUGH = 0.25  # of a coarse cell, for finer ones not to be worth their making
+LEAST_SHARE = 1e-3  # of a finest cell, for a band to be worth filing
 TIME_SHARE = 0.1  # of the safety, left for the passing of time
 NANO_PER_LOT = 4.0  # rows and nodes are each rounded once
 NANO_PER_POSITION = 10_000.0  # a position's margin is rounded to micro, more than once
@@ -83,7 +88,7 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, motion, drift):
     for i in range(count):
         piece, out = scratch.pieces[i], scratch.slack[i]
         u = piece[UNDERLYING]
-        for k in range(SLACKS):
+        for k in range(LEAST_BASIS):
             out[k] = 0.0
         nodes_ns = np.float64(until_ns - nodes.times[u, BUILT])
         left_ns = np.float64(until_ns - now_ns)
@@ -106,7 +111,7 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, motion, drift):
 
 
 @njit(error_model="numpy")
-def certify(kind, tables, nodes, index, holdings, scratch, account, count, level, release, now_ns, motion, drift, exact):
+def certify(kind, board, nodes, holdings, scratch, account, count, level, release, now_ns, motion, drift, exact):
     """Finds bands for an account that `slices` has cut into `count` underlyings.
 
     exact: whether scratch.exact holds the profiles at the present point; without, only accounts
@@ -114,51 +119,107 @@ def certify(kind, tables, nodes, index, holdings, scratch, account, count, level
     volatility and basis since the nodes were built. Returns the end of the certificate in ns, or
     0 where none could be had; edges[i] = (fall, rise) prices of the i-th underlying.
     """
-    rule, edges, ends = scratch.rule, scratch.edges, scratch.ends
+    rule, tables = scratch.rule, board.tables
     faces.set_rule(kind, level, release, tables.scalars, rule)
-    with_orders = level == 0 and holdings.accounts[account, ORDER_LENGTH] > 0
+    with_orders = np.int64(level == 0 and holdings.accounts[account, ORDER_LENGTH] > 0)
     joint = 1 if kind != CELLS or count == 1 else faces.JOINT
     cash = np.float64(holdings.accounts[account, CASH])
-    stage = np.int64(0)
+    first = np.int64(0)
     if exact and kind == CELLS and rule[UPPER + ON]:
         bands.choose_witnesses(kind, tables, scratch, count, joint, scratch.exact[0])
+    for narrow in range(2 if exact else 1):
+        # second, where nothing else is to be had: the present anchor cell and step of life alone
+        rule[WITH_GAP] = narrow
+        for i in range(count):
+            sure = narrow and kind == CELLS and rule[UPPER + ON]
+            scratch.slack[i, LEAST_BASIS] = bands.least_basis(tables, nodes, holdings, scratch, i) if sure else 0.0
+        until_ns = _stand(
+            kind, board, nodes, holdings, scratch, account, count, with_orders, joint, cash, now_ns, motion, drift,
+            exact,
+        )  # fmt: skip
+        if until_ns == 0:
+            continue
+        if narrow:
+            bands.prepare(kind, tables, nodes, holdings, scratch, count, first, STAGE, with_orders, joint)
+            share = bands.reach(scratch, count, joint, cash, STAGE)
+            bands.move(scratch, count, joint, STAGE, share)
+        else:
+            share = _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash)
+        if share > LEAST_SHARE:
+            return until_ns
+        if kind != CELLS or motion[RESERVES] > 0.0 or motion[RESERVES + 1] > 0.0:
+            break
+    return np.int64(0)
+
+
+@njit(error_model="numpy")
+def _stand(
+    kind, board, nodes, holdings, scratch, account, count, with_orders, joint, cash, now_ns, motion, drift, exact
+):
+    """Makes the band so far from the present point; returns the end of the certificate, or 0."""
     until_ns = np.int64(now_ns)
     # first as if no time passed, to see how much there is to share; then until the end
     for attempt in range(2):
         valid_ns = _slacken(nodes, holdings, scratch, count, now_ns, until_ns, motion, drift)
         if exact:
-            bands.prepare_point(kind, tables, scratch, count, scratch.exact[1 if with_orders else 0], joint)
+            bands.prepare_point(kind, board.tables, scratch, count, scratch.exact[with_orders], joint)
         else:
-            bands.prepare(kind, tables, nodes, holdings, scratch, count, stage, STAGE, with_orders, joint)
+            first = np.int64(0)
+            bands.prepare(kind, board.tables, nodes, holdings, scratch, count, first, STAGE, with_orders, joint)
             bands.start_from_cells(scratch, count, joint)
         safety = bands.safety(scratch, count, joint, cash, BASE)
         if safety <= 0.0:
             return np.int64(0)
         if attempt == 0:
-            until_ns = _ending(kind, tables, scratch, count, safety, now_ns, valid_ns)
+            if scratch.rule[WITH_GAP] > 0.0:
+                valid_ns = min(valid_ns, _gaps_until(board, holdings, account))
+            until_ns = _ending(kind, board.tables, scratch, count, safety, now_ns, valid_ns)
             if until_ns <= now_ns:
                 return np.int64(0)
     if exact:
         for i in range(count):
-            edges[i, FALL] = edges[i, RISE] = index[scratch.pieces[i, UNDERLYING]]
-    else:
-        stage = 1
-    share = 1.0
-    while stage < STAGES and share == 1.0:
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, stage, STAGE, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash, STAGE)
-        if share > 0.0:
-            for i in range(count):
-                for side in range(2):
-                    if bands.outside(scratch, i, side):
-                        bands.advance(scratch, i, side, STAGE, share, joint, BASE, BASE)
-                        edges[i, side] += share * (ends[i, side] - edges[i, side])
+            scratch.edges[i, FALL] = scratch.edges[i, RISE] = board.index[scratch.pieces[i, UNDERLYING]]
+    return until_ns
+
+
+@njit(error_model="numpy")
+def _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash):
+    """Widens the band so far: by the coarsest cells of which it reaches a quarter, then on by finer
+    stages; at the end, single sides that cost nothing. Returns the share of the finest it took."""
+    for slot in range(NEAR, FAR + 1):
+        stage = STAGES - 2 + slot - NEAR
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_orders, joint)
+    share = bands.reach(scratch, count, joint, cash, NEAR)
+    stage = np.int64(STAGES - 2)
+    slot = NEAR
+    while share < ENOUGH and stage > 0:
+        stage -= 2
+        slot = STAGE
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_orders, joint)
+        share = bands.reach(scratch, count, joint, cash, slot)
+    bands.move(scratch, count, joint, slot, share)
+    taken = share
+    while share == 1.0 and stage < STAGES - 1:
         stage += 1
-    if share < 1.0:
-        for slot in range(NEAR, FAR + 1):
-            stage = STAGES - 2 + slot - NEAR
+        slot = STAGE
+        if stage >= STAGES - 2:
+            slot = NEAR + stage - (STAGES - 2)
+        else:
             bands.prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_orders, joint)
+        share = bands.reach(scratch, count, joint, cash, slot)
+        bands.move(scratch, count, joint, slot, share)
+    if share < 1.0:
         _extend(nodes, scratch, count, joint, cash)
+    return taken
+
+
+@njit(error_model="numpy")
+def _gaps_until(board, holdings, account):
+    """Until when the present gaps of an account's positions hold."""
+    row = holdings.accounts[account]
+    until_ns = np.iinfo(np.int64).max
+    for p in range(row[START], row[START] + row[LENGTH]):
+        until_ns = min(until_ns, board.gaps[holdings.leg[p], GAP_UNTIL])
     return until_ns
 
 
@@ -207,5 +268,5 @@ def _extend(nodes, scratch, count, joint, cash):
                     scratch.lower[BASE, side, i, j] = scratch.lower[TRIAL, side, i, j]
                 for e in range(2):
                     scratch.upper[BASE, side, i, e] = scratch.upper[TRIAL, side, i, e]
-                for c in range(cells.CELLS):
+                for c in range(faces.GAPS):
                     scratch.gap[BASE, side, i, c] = scratch.gap[TRIAL, side, i, c]

@@ -18,6 +18,8 @@ from numba import njit
 from seawall.kernels import cells, tiers
 from seawall.kernels.tables import CELLS
 
+GAPS = 2 * cells.CELLS
+
 # which requirement
 INITIAL, MAINTENANCE, NOTHING = 0, 1, 2
 
@@ -36,8 +38,10 @@ SHORT_MINIMUM_JOINT = GRID_JOINT + cells.TAILS
 NO_LOSS = SHORT_MINIMUM_JOINT + 1
 JOINT = NO_LOSS + 1
 
-# witness[i, k]: the kind of term, its column and its multiple of the change in ppm of the factor
-WITNESS_TERM, WITNESS_COLUMN, WITNESS_OFFSET = 0, 1, 2
+# witness[i, k]: the kind of term, its column, whether its change counts at the offset rate, the
+# profile's entry with its gap (-1: none) and the share of the way to the next column, ppm
+WITNESS_TERM, WITNESS_COLUMN, WITNESS_OFFSET, WITNESS_GAP, WITNESS_SHARE = range(5)
+WITNESS = 5
 MARK_TERM, COLUMN_TERM, SHORT_MINIMUM_TERM = 0, 1, 2
 
 # rule[k]: what is bounded. A requirement is factor · risk + flat · charges (tiers: flat alone)
@@ -46,7 +50,8 @@ MARK_TERM, COLUMN_TERM, SHORT_MINIMUM_TERM = 0, 1, 2
 LOWER, UPPER = np.int64(0), np.int64(4)
 WHICH, FACTOR, FLAT, ON = 0, 1, 2, 3
 OFFSET = 8
-RULE = 9
+WITH_GAP = 9  # whether gaps are those of the present anchor cell and step of life alone
+RULE = 10
 
 
 @njit(error_model="numpy")
@@ -65,6 +70,7 @@ def set_rule(kind, level, release, scalars, rule):
         if kind == CELLS and which != NOTHING:
             at = cells.SCALAR_INITIAL_FACTOR if which == INITIAL else cells.SCALAR_MAINTENANCE_FACTOR
             rule[side + FACTOR] = multiple * scalars[at] * 1e-6
+    rule[WITH_GAP] = 0.0
     rule[OFFSET] = scalars[cells.SCALAR_OFFSET] * 1e-6 if kind == CELLS else 0.0
 
 
@@ -105,8 +111,14 @@ def _charges(x, params):
 
 
 @njit(error_model="numpy")
+def _dip(gap, difference):
+    excess = gap - 0.25 * difference
+    return excess * excess / gap if excess > 0.0 else 0.0
+
+
+@njit(error_model="numpy")
 def lower(kind, x, gaps, params, rule, joint, work, z):
-    """z[: joint] of a profile x with gaps (float64[CELLS]). joint: 1 where the account has one
+    """z[: joint] of a profile x with gaps (float64[GAPS], of each cell in the first shock, then in the second). joint: 1 where the account has one
     underlying (or the model no scenarios), else JOINT. work: float64[CELLS]."""
     factor, flat = rule[LOWER + FACTOR], rule[LOWER + FLAT]
     if kind != CELLS:
@@ -123,9 +135,10 @@ def lower(kind, x, gaps, params, rule, joint, work, z):
         for cell in range(cells.SPOT_CELLS):
             a = 1 + level * cells.NODES + cell
             b = a + cells.NODES
-            corner = min(min(x[a], x[a + 1]), min(x[b], x[b + 1]))
             at = level * cells.SPOT_CELLS + cell
-            work[at] = corner - gaps[at]
+            low = min(x[a], x[a + 1]) - _dip(gaps[at], abs(x[a] - x[a + 1]))
+            high = min(x[b], x[b + 1]) - _dip(gaps[at], abs(x[b] - x[b + 1]))
+            work[at] = min(low, high) - gaps[cells.CELLS + at]
     if joint == 1:
         worst = work[0]
         for at in range(1, cells.CELLS):
@@ -151,9 +164,10 @@ def lower(kind, x, gaps, params, rule, joint, work, z):
 
 
 @njit(error_model="numpy")
-def upper(kind, x, params, rule, witness, out):
+def upper(kind, x, params, rule, witness, least_basis, out):
     """out = (value, charge) of a profile in the witness scenario: value less charge is at least
-    its part of equity less the requirement. The charge rises with the price of every leg."""
+    its part of equity less the requirement. The charge rises with the price of every leg; of the
+    charge for the basis, which need not, least_basis is what is sure."""
     factor, flat = rule[UPPER + FACTOR], rule[UPPER + FLAT]
     if kind != CELLS:
         # a long option's value is in equity and in the requirement: at multiples of 1 or more
@@ -165,10 +179,17 @@ def upper(kind, x, params, rule, witness, out):
     out[0] = mark
     if witness[WITNESS_TERM] == COLUMN_TERM:
         multiple = factor * (rule[OFFSET] if witness[WITNESS_OFFSET] else 1.0)
-        out[0] = mark + multiple * (x[witness[WITNESS_COLUMN]] - mark)
+        value = np.float64(x[witness[WITNESS_COLUMN]])
+        entry = witness[WITNESS_GAP]
+        if entry >= 0:
+            share = witness[WITNESS_SHARE] * 1e-6
+            value += share * (x[witness[WITNESS_COLUMN] + 1] - value)
+            if rule[WITH_GAP] > 0.0:
+                value -= 4.0 * share * (1.0 - share) * x[entry] + cells.vega_gap(x, entry - cells.GAP)
+        out[0] = mark + multiple * (value - mark)
     elif witness[WITNESS_TERM] == SHORT_MINIMUM_TERM:
         out[0] = mark - factor * x[cells.SHORT_MINIMUM]
-    out[1] = flat * _charges(x, params)
+    out[1] = flat * (_charges(x, params) + least_basis)
 
 
 @njit(error_model="numpy")
@@ -183,24 +204,47 @@ def choose_witness(x, params, scenario, joint, witness):
         witness[WITNESS_TERM] = SHORT_MINIMUM_TERM
         return
     witness[WITNESS_TERM] = COLUMN_TERM
+    witness[WITNESS_GAP] = -1
     best = 1 + cells.GRID
+    worst = np.int64(0)
     if joint == 1:
-        best = 1
-        for column in range(2, cells.COLUMNS):
-            if x[column] < x[best]:
-                best = column
-        if x[best] - x[cells.MARK] > -x[cells.SHORT_MINIMUM]:
+        for tail in range(1, cells.TAILS):
+            if x[1 + cells.GRID + tail] < x[best]:
+                best = 1 + cells.GRID + tail
+        worst = _worst_cell(x, 0, cells.SPOT_CELLS - 1, 0, cells.LEVELS - 2, x[best], best, witness)
+        if worst - x[cells.MARK] > -x[cells.SHORT_MINIMUM]:
             witness[WITNESS_TERM] = SHORT_MINIMUM_TERM
     elif scenario >= GRID_JOINT:
-        best = 1 + cells.GRID + scenario - GRID_JOINT
+        witness[WITNESS_COLUMN] = 1 + cells.GRID + scenario - GRID_JOINT
+        worst = x[witness[WITNESS_COLUMN]]
     else:
         step, level = scenario // 2, scenario % 2
         first, last = params[cells.PARAM_FIRST + step], params[cells.PARAM_LAST + step]
-        best = 1 + level * cells.NODES + first
-        for row in range(level, level + 2):
-            for node in range(first, last + 2):
-                column = 1 + row * cells.NODES + node
-                if x[column] < x[best]:
-                    best = column
-    witness[WITNESS_COLUMN] = best
-    witness[WITNESS_OFFSET] = joint > 1 and x[best] > x[cells.MARK]
+        worst = _worst_cell(x, first, last, level, level, np.iinfo(np.int64).max, best, witness)
+    witness[WITNESS_OFFSET] = joint > 1 and worst > x[cells.MARK]
+
+
+@njit(error_model="numpy")
+def _worst_cell(x, first, last, low_level, high_level, worst, column, witness):
+    """Notes the columns, the gap and the place between them of the cell with the least floor, if it
+    is below `worst`; returns that floor."""
+    witness[WITNESS_COLUMN] = column
+    for level in range(low_level, high_level + 1):
+        for cell in range(first, last + 1):
+            gap = cells.GAP + level * cells.SPOT_CELLS + cell
+            floor = cells.cell_floor(x, level, cell)
+            if floor >= worst:
+                continue
+            worst = floor
+            a = 1 + level * cells.NODES + cell
+            b = a + cells.NODES
+            if min(x[b], x[b + 1]) - cells.dip(x[gap], abs(x[b] - x[b + 1])) < min(x[a], x[a + 1]) - cells.dip(
+                x[gap], abs(x[a] - x[a + 1])
+            ):
+                a = b
+            witness[WITNESS_COLUMN] = a
+            witness[WITNESS_GAP] = gap
+            # the least of (1 - t)·A + t·B - 4·t·(1 - t)·G
+            turn = 0.5 - (x[a + 1] - x[a]) / (8.0 * x[gap]) if x[gap] > 0 else (0.0 if x[a] < x[a + 1] else 1.0)
+            witness[WITNESS_SHARE] = np.int64(1e6 * min(1.0, max(0.0, turn)))
+    return worst

@@ -12,6 +12,7 @@ import msgspec
 
 from seawall.core import events
 from seawall.core.errors import InputError
+from seawall.core.times import format_ns
 from seawall.core.units import parse_decimal
 from seawall.margin.envelope import check_envelope
 from seawall.margin.model import Model
@@ -43,6 +44,17 @@ class Glide:
     @property
     def done(self) -> bool:
         return self.stage == len(self.models)
+
+
+def next_glide(running: Glide | None, model: Model, event: events.Parameters, market: Any) -> Glide:
+    """The glide of an announcement, from where a running one arrives by then; InputError where
+    that one is still on its way."""
+    if running is not None:
+        if running.stage_at(event.at_ns) < len(running.models):
+            ends = format_ns(running.start_ns + running.length_ns)
+            raise InputError("parameters", "a change while another is on its way", f"one from {ends} on")
+        model = running.models[-1]
+    return Glide(model, event, market)
 
 
 def _target(path: str, text: str) -> int:

@@ -8,6 +8,7 @@ function of the first snapshot and the events alone: no clock, no randomness, no
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from seawall.core import events
@@ -85,8 +86,8 @@ class Engine:
 
     def withdraw(self, account: str, amount: str, at: int | str | None = None) -> Verdict:
         """Settlement currency out, if free collateral covers it."""
-        self.apply(events.Withdraw(at_ns=self._time(at), account=account, amount=str(amount)))
-        return self.requests.last
+        decisions = self.apply(events.Withdraw(at_ns=self._time(at), account=account, amount=str(amount)))
+        return msgspec.structs.replace(self.requests.last, decisions=tuple(decisions))
 
     def fill(
         self, account: str, instrument: str, quantity: str, price: str, at: int | str | None = None
@@ -102,7 +103,7 @@ class Engine:
         self, account: str, id: str, instrument: str, quantity: str, price: str, at: int | str | None = None
     ) -> Verdict:
         """Opens an order if initial margin covers it, or if it only reduces risk."""
-        self.apply(
+        decisions = self.apply(
             events.Order(
                 at_ns=self._time(at),
                 account=account,
@@ -112,7 +113,7 @@ class Engine:
                 price=str(price),
             )
         )
-        return self.requests.last
+        return msgspec.structs.replace(self.requests.last, decisions=tuple(decisions))
 
     def cancel(self, account: str, id: str, at: int | str | None = None) -> list[Decision]:
         """Closes an open order."""
@@ -137,6 +138,7 @@ class Engine:
         if event.at_ns < self.at_ns:
             raise StaleEvent(type(event).__name__.lower(), f"time {event.at_ns}", f"at or after {self.at_ns}")
         changed = self._dispatch(event)
+        self.at_ns = event.at_ns
         return self._decisions(changed, _cause(event))
 
     def _dispatch(self, event: events.Event) -> np.ndarray:
@@ -146,24 +148,19 @@ class Engine:
                 if underlying is None:
                     raise UnknownInstrument("tick", repr(event.underlying), "an underlying of the market")
                 price = _price(event.price, f"tick {event.underlying}")
-                self.at_ns = event.at_ns
                 return self.watch.tick(underlying, price, event.at_ns)
             case events.Clock():
-                self.at_ns = event.at_ns
                 return self.watch.pass_time(event.at_ns)
             case events.Mark():
                 instrument = self._listed(event.instrument, "mark", event.at_ns)
                 price = _price(event.price, f"mark {event.instrument}")
                 self.watch.check_mark(instrument)
-                self.at_ns = event.at_ns
                 return self.watch.mark(instrument, price, event.at_ns)
             case events.Surface():
-                vols = self.watch.parse_surface(event.updates)
-                self.at_ns = event.at_ns
+                vols = self.watch.parse_surface(event.updates, event.at_ns)
                 return self.watch.surface(vols, event.at_ns)
             case events.Parameters():
                 self.watch.announce(event)
-                self.at_ns = event.at_ns
                 return self.watch.pass_time(event.at_ns)
             case _:
                 return self.requests.apply(event)

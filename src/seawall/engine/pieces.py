@@ -16,9 +16,9 @@ SLOTS = 5
 # pieces[i, k]: the underlying, and its slices of positions and of orders
 UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST = range(5)
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
-# per ns of the two
-NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH = (np.int64(k) for k in range(6))
-SLACKS = 6
+# per ns of the two; then what of the basis charge is sure
+NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, LEAST_BASIS = (np.int64(k) for k in range(7))
+SLACKS = 7
 
 
 class Scratch(NamedTuple):
@@ -26,11 +26,11 @@ class Scratch(NamedTuple):
 
     pieces: int64[U, 5]; lower: float64[SLOTS, 2, U, JOINT], z in a slot and on a side, less every
     slack; upper: float64[SLOTS, 2, U, 2], value and charge in the witness scenario; stray:
-    float64[SLOTS, 2, U, 2], nano below and above the chord; gap: float64[SLOTS, 2, U, CELLS],
-    greatest gaps; ahead: float64[U, CELLS], gaps of the cell above the present one; slack:
-    float64[U, SLACKS]; edges, ends: float64[U, 2], prices so far and of the stage; profile:
+    float64[SLOTS, 2, U, 2], nano below and above the chord; gap: float64[SLOTS, 2, U, GAPS],
+    greatest gaps; ahead: float64[U, GAPS], gaps of the cell above the present one; slack:
+    float64[U, SLACKS]; edges: float64[U, 2], prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile:
     int64[W]; exact: int64[2, U, W], profiles at the present point without and with orders;
-    witness: int64[U, 3]; rule: float64[RULE]; work: float64[CELLS + JOINT].
+    witness: int64[U, WITNESS]; rule: float64[RULE]; work: float64[CELLS + JOINT].
     """
 
     pieces: np.ndarray
@@ -58,14 +58,14 @@ def make_scratch(underlyings: int) -> Scratch:
         lower=np.zeros((SLOTS, 2, count, faces.JOINT)),
         upper=np.zeros((SLOTS, 2, count, 2)),
         stray=np.zeros((SLOTS, 2, count, 2)),
-        gap=np.zeros((SLOTS, 2, count, cells.CELLS)),
-        ahead=np.zeros((count, cells.CELLS)),
+        gap=np.zeros((SLOTS, 2, count, faces.GAPS)),
+        ahead=np.zeros((count, faces.GAPS)),
         slack=np.zeros((count, SLACKS)),
         edges=np.zeros((count, 2)),
-        ends=np.zeros((count, 2)),
+        ends=np.zeros((SLOTS, count, 2)),
         profile=np.zeros(width, np.int64),
         exact=np.zeros((2, count, width), np.int64),
-        witness=np.zeros((count, 3), np.int64),
+        witness=np.zeros((count, faces.WITNESS), np.int64),
         rule=np.zeros(faces.RULE),
         work=np.zeros(cells.CELLS + faces.JOINT),
     )

@@ -54,7 +54,7 @@ class Pricer:
             self.constants[rows.MODEL_RATE] = market.rate
             self.steps = np.full(underlyings, TIER_STEP)
             self.columns = 1
-        self.board = Board(tables, index, np.full((2, count), -1, np.int64))
+        self.board = Board(tables, index, np.full((2, count), -1, np.int64), np.full((count, 3), NEVER))
         ladder = np.zeros((underlyings, LADDER, LADDER_STEP + 1))
         ladder[:, :, LADDER_STEP] = node_rows.ladder_steps(self.steps)
         self.nodes = Nodes(
@@ -69,8 +69,6 @@ class Pricer:
         )
         self.drift = np.zeros((underlyings, 2))  # moves of volatility and basis since the nodes were built
         self.leg_first = np.searchsorted(self.legs.underlying, np.arange(underlyings + 1))
-        self.gap_cell = np.full(count, NEVER)
-        self.gap_life = np.full(count, NEVER)
         self.loose = np.zeros(2)  # relative moves of volatility and basis that nodes hold for
         self.node_fills = self.row_fills = 0
         self.scales_with_interest = model.kind == TIERS and bool(
@@ -83,7 +81,7 @@ class Pricer:
 
     def forget_gaps(self) -> None:
         """Terms of legs have changed: gaps no longer hold."""
-        self.gap_cell[:] = NEVER
+        self.board.gaps[:] = NEVER
 
     def loosen(self) -> None:
         """Volatility and basis begin to move: nodes are made to hold while they do."""
@@ -109,7 +107,7 @@ class Pricer:
         price = self.board.index
         self._fill(
             which, price, price_cells(price, self.steps), self.steps, 0, np.zeros(2), now_ns, self.board.tables,
-            self.gap_cell, self.gap_life,
+            self.board.gaps,
         )  # fmt: skip
 
     def fill_nodes(self, underlying: int, now_ns: int) -> None:
@@ -142,8 +140,8 @@ class Pricer:
         nodes, step = self.nodes, steps[underlying]
         here = self.board.tables._replace(values=nodes.values[width, ring], extra=nodes.extra[width, ring])
         price = np.full(len(steps), node_rows.node_price(node, step))
-        fresh = np.full(len(self.legs.kind), NEVER)
-        self._fill(which, price, np.full(len(steps), node), steps, 1, self.loose, now_ns, here, fresh, fresh.copy())
+        gaps = np.full((len(self.legs.kind), 3), NEVER)
+        self._fill(which, price, np.full(len(steps), node), steps, 1, self.loose, now_ns, here, gaps)
         node_rows.fill_strays(
             self.legs, self.constants, self.shocks, which, node, step, now_ns, *self.loose, self.columns,
             nodes.stray[width, ring],
@@ -176,13 +174,12 @@ class Pricer:
         loose: np.ndarray,
         now_ns: int,
         tables: Tables,
-        gap_cell: np.ndarray,
-        gap_life: np.ndarray,
+        gaps: np.ndarray,
     ) -> None:
         if self.model.kind == CELLS:
             fill_cells(
                 self.legs, which, price, cell, steps, life_back, loose, now_ns, self.shocks, self.constants,
-                int(tables.scalars[cells.SCALAR_SHORT_MINIMUM]), gap_cell, gap_life, tables.values, tables.extra,
+                int(tables.scalars[cells.SCALAR_SHORT_MINIMUM]), gaps, tables.values, tables.extra,
             )  # fmt: skip
         else:
             fill_tiers(self.legs, which, price, now_ns, self.constants[rows.MODEL_RATE], tables)

@@ -8,6 +8,7 @@ always recorded.
 
 from decimal import Decimal
 from fractions import Fraction
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -54,12 +55,14 @@ class Requests:
         for symbol, quantity in trades.items() if isinstance(trades, dict) else trades:
             instrument = self.engine.watch.listed(symbol, "what-if", self.engine.at_ns)
             changes += self._legs(instrument, _lots(instrument, quantity), None)
+        self._exposure(row, changes, 0)
         return _figures(self.engine.watch.what_if(row, changes, None))
 
     def check(self, account: str, symbol: str, quantity: str, price: str) -> Verdict:
         """The verdict on an order, nothing changed."""
         row = self.engine.account_of(account)
         rows, changes, paid_nano = self._parse(symbol, quantity, price, self.engine.at_ns)
+        self._exposure(row, changes, paid_nano)
         book = self.engine.book
         before = self.figures(row)
         self.engine.watch.before_change(row)
@@ -216,12 +219,16 @@ class Requests:
         if len(changes) == 1 and not instrument.inverse:
             rounded = -((-exact.numerator) // exact.denominator) if lots > 0 else exact.numerator // exact.denominator
             return [(changes[0][0], changes[0][1], rounded)]
-        # several legs share the price in proportion to their present values
+        # several legs share what the price is away from the mark by the size of their values
         marks = {leg: self.engine.watch.mark_nano(leg) for leg, _ in changes}
         if instrument.inverse:
             return [(leg, count, marks[leg]) for leg, count in changes]
-        whole = sum(marks.values())
-        return [(leg, count, int(exact * marks[leg] / whole) + (1 if count > 0 else 0)) for leg, count in changes]
+        away = exact - sum(marks.values())
+        gross = sum(abs(mark) for mark in marks.values())
+        return [
+            (leg, count, floor(marks[leg] + away * abs(marks[leg]) / gross) + (1 if count > 0 else 0))
+            for leg, count in changes
+        ]
 
 
 def _figures(row: np.ndarray) -> Figures:

@@ -18,6 +18,9 @@ AROUND = 4  # nodes around a price: the cell below, the present one, the one abo
 
 # board.fresh[k, leg]: the version that a leg's row is of, and for which it has been asked for
 STAMP, QUEUED = 0, 1
+# board.gaps[leg, k]: the steps of the grids of price and life that a row's gaps are made for, and
+# until when the latter lasts, ns
+GAP_CELL, GAP_LIFE, GAP_UNTIL = range(3)
 # nodes.slopes[leg, k], nano per lot
 DECAY, DECAY_LIMIT, CARRY, VEGA, BASIS_SLOPE = range(5)
 SLOPES = 5
@@ -50,12 +53,13 @@ class Board(NamedTuple):
     """The market as the step sees it.
 
     tables: rows at the present prices, valid for a leg where its stamp is the version; index:
-    float64[U]; fresh: int64[2, L].
+    float64[U]; fresh: int64[2, L]; gaps: int64[L, 3].
     """
 
     tables: Tables
     index: np.ndarray
     fresh: np.ndarray
+    gaps: np.ndarray
 
 
 class Nodes(NamedTuple):

@@ -49,6 +49,7 @@ from seawall.kernels.tables import CELLS
 PRICE_BUCKET = 2e-5  # of log-price
 TIME_SHIFT = 30  # buckets of 2**30 ns, about a second
 MOVE_BUCKET = 1e-5  # of relative volatility or basis
+HOT_PATIENCE = 16  # events between attempts to certify an account that has no certificate
 
 # how `process` looks at an account
 CERTIFY_FIRST, EXACTLY, FIGURES_ONLY = 0, 1, 2
@@ -215,8 +216,8 @@ def certify_and_file(
     """Certifies an account and files it; where that cannot be, it is in no bucket."""
     release = clock[RELEASE_PPM] * 1e-6
     until_ns = certify(
-        kind, board.tables, nodes, board.index, holdings, scratch, account, count, np.int64(watch.level[account]),
-        release, clock[NOW], motion, drift, exact,
+        kind, board, nodes, holdings, scratch, account, count, np.int64(watch.level[account]), release, clock[NOW],
+        motion, drift, exact,
     )  # fmt: skip
     if until_ns > 0 and file(board.index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion):
         watch.sums[CERTIFIED] += 1
@@ -266,7 +267,8 @@ def process(
     for t in range(count):
         code = touched[t]
         account = code if code >= 0 else ~code
-        exactly = code < 0 or mode != CERTIFY_FIRST or watch.level[account] > 0
+        was_hot = watch.hot[HOT_PLACE, account] >= 0
+        exactly = code < 0 or mode != CERTIFY_FIRST or watch.level[account] > 0 or was_hot
         pieces = slices(board.tables.leg_underlying, holdings, account, scratch.pieces)
         if mode != FIGURES_ONLY:
             located = True
@@ -279,7 +281,6 @@ def process(
                 touched[wanted[PENDING]] = code
                 wanted[PENDING] += 1
                 continue
-            unfile(holdings, watch, account)
         if code >= 0:
             watch.sums[TOUCHED] += 1
         for exact in range(1 if exactly else 0, 2):
@@ -294,6 +295,10 @@ def process(
                         decided[t, k] = figures[k]
                     break
                 record(watch, account, figures, clock[RELEASE_PPM], decided, wanted)
+            unfile(holdings, watch, account)
+            if exact and was_hot and (clock[VERSION] + account) % HOT_PATIENCE:
+                keep_hot(watch, account)
+                break
             if certify_and_file(
                 kind, board, nodes, holdings, watch, account, pieces, scratch, clock, motion, drift, origins, exact
             ):

@@ -4,6 +4,7 @@ Whenever the market or the time moves, every account is evaluated. The verdicts 
 `watcher.py`; only the work differs.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from seawall.core import events
 from seawall.engine.book import EngineBook
 from seawall.engine.desk import Desk
-from seawall.engine.glide import Glide
+from seawall.engine.glide import Glide, next_glide
 from seawall.engine.step import next_level
 from seawall.engine.watcher import state_hash
 from seawall.kernels.account import evaluate_accounts
@@ -20,6 +21,8 @@ from seawall.kernels.orders import LEG, LIMIT, LOTS
 from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model
+
+SUBSETS_OF = 6  # open orders of one account whose fills are tried in every combination
 
 
 class Sweeper:
@@ -49,12 +52,8 @@ class Sweeper:
         return self.pass_time(at_ns)
 
     def pass_time(self, at_ns: int) -> np.ndarray:
-        self.look_at(at_ns)
-        if self.glide is not None and self.glide.stage_at(at_ns) > self.glide.stage:
-            self.glide.stage = self.glide.stage_at(at_ns)
-            self.model = self.glide.models[self.glide.stage - 1]
-            if self.glide.done:
-                self.glide = None
+        self._glide_step(at_ns)
+        self.at_ns = at_ns
         return self._refresh()
 
     def mark(self, instrument: Any, price: Decimal, at_ns: int) -> np.ndarray:
@@ -67,20 +66,28 @@ class Sweeper:
     def listed(self, symbol: str, place: str, at_ns: int) -> Any:
         return self.desk.listed(symbol, place, at_ns)
 
-    def parse_surface(self, updates: dict[str, str]) -> dict[str, Decimal]:
-        return self.desk.parse_surface(updates, self.at_ns)
+    def parse_surface(self, updates: dict[str, str], at_ns: int) -> dict[str, Decimal]:
+        return self.desk.parse_surface(updates, at_ns)
 
     def surface(self, vols: dict[str, Decimal], at_ns: int) -> np.ndarray:
         self.desk.base = self.desk.base.with_iv(vols)
         return self.pass_time(at_ns)
 
     def announce(self, event: events.Parameters) -> None:
-        self.glide = Glide(self.model, event, self.desk.base)
+        self.glide = next_glide(self.glide, self.model, event, self.desk.base)
 
     def account_changed(self, account: int, at_ns: int) -> np.ndarray:
         return self.pass_time(at_ns)
 
+    def _glide_step(self, at_ns: int) -> None:
+        if self.glide is not None and self.glide.stage_at(at_ns) > self.glide.stage:
+            self.glide.stage = self.glide.stage_at(at_ns)
+            self.model = self.glide.models[self.glide.stage - 1]
+            if self.glide.done:
+                self.glide = None
+
     def look_at(self, at_ns: int) -> None:
+        self._glide_step(at_ns)
         self.at_ns = at_ns
         self.tables = self.model.tables(self.desk.snapshot(at_ns))
 
@@ -114,16 +121,20 @@ class Sweeper:
         row = self._one(legs, lots, int(self.book.cash_nano[account]))
         return self._with_orders(account, row)
 
-    def what_if(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
-        """int64[4] as if lots were added by leg for paid_nano, or at the mark where None."""
+    def _after(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
+        """`what_if` without open orders."""
         held = dict(zip(*(column.tolist() for column in self.book.positions.rows(account)), strict=True))
-        if paid_nano is None:
-            paid_nano = sum(lots * self.mark_nano(leg) + (1 - lots if lots < 0 else 0) for leg, lots in changes)
+        paid_nano = self._paid(changes, paid_nano)
         for leg, lots in changes:
             held[leg] = held.get(leg, 0) + lots
         legs = np.array(sorted(leg for leg, lots in held.items() if lots), np.int32)
         lots_ = np.array([held[int(leg)] for leg in legs], np.int64)
         return self._one(legs, lots_, int(self.book.cash_nano[account]) - paid_nano)
+
+    def what_if(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
+        """int64[4] as if lots were added by leg for paid_nano, or at the mark where None; initial
+        margin with the open orders on top."""
+        return self._with_orders(account, self._after(account, changes, paid_nano), changes, paid_nano)
 
     def _one(self, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> np.ndarray:
         out = np.zeros((1, 4), np.int64)
@@ -139,21 +150,34 @@ class Sweeper:
         )
         return out[0]
 
-    def _with_orders(self, account: int, row: np.ndarray) -> np.ndarray:
-        """Initial margin with open orders: the worst of all buys, all sells or all orders filled
-        at their limits, against the present equity."""
+    def _with_orders(
+        self, account: int, row: np.ndarray, changes: Sequence[tuple[int, int]] = (), paid_nano: int | None = 0
+    ) -> np.ndarray:
+        """Initial margin with open orders: the least free collateral after any subset of fills at
+        their limits, against the present equity. With many orders, what each would cost alone."""
         (rows,) = self.book.orders.rows(account)
-        order_leg, order_lots, limits = rows[:, LEG], rows[:, LOTS], rows[:, LIMIT]
-        if len(order_leg) == 0:
+        if len(rows) == 0:
             return row
-        worst = int(row[0] - row[1])
-        for chosen in (order_lots > 0, order_lots < 0, order_lots != 0):
-            changes = list(zip(order_leg[chosen].tolist(), order_lots[chosen].tolist(), strict=True))
-            paid = sum(q * int(limit) for q, limit in zip(order_lots[chosen].tolist(), limits[chosen], strict=True))
-            trial = self.what_if(account, changes, paid)
-            worst = min(worst, int(trial[0] - trial[1]))
-        row[1] = row[0] - worst
+        orders = [(int(one[LEG]), int(one[LOTS]), int(one[LIMIT])) for one in rows]
+        free = worst = int(row[0] - row[1])
+        if len(orders) > SUBSETS_OF:
+            for leg, lots, limit in orders:
+                alone = self._one(np.array([leg], np.int32), np.array([lots], np.int64), -lots * limit)
+                worst += min(0, int(alone[0] - alone[1]))
+        else:
+            paid = self._paid(changes, paid_nano)
+            for chosen in range(1, 1 << len(orders)):
+                some = [order for k, order in enumerate(orders) if chosen >> k & 1]
+                fills = [*changes, *((leg, lots) for leg, lots, _ in some)]
+                trial = self._after(account, fills, paid + sum(lots * limit for _, lots, limit in some))
+                worst = min(worst, int(trial[0] - trial[1]))
+        row[1] += free - worst
         return row
+
+    def _paid(self, changes: Sequence[tuple[int, int]], paid_nano: int | None) -> int:
+        if paid_nano is not None:
+            return paid_nano
+        return sum(lots * self.mark_nano(leg) + (1 - lots if lots < 0 else 0) for leg, lots in changes)
 
     def sweep(self, at_ns: int) -> np.ndarray:
         return self.sweep_on(self.model.tables(self.desk.snapshot(at_ns)))
@@ -184,4 +208,4 @@ class Sweeper:
         return {"touched": count, "evaluated": count, "certified": 0, "hot": len(self.levels), "version": self.version}
 
     def state_hash(self, at_ns: int) -> str:
-        return state_hash(self.book, self.desk, self.levels, at_ns)
+        return state_hash(self.book, self.desk, self.levels, at_ns, self.model, self.glide)

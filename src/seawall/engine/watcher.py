@@ -9,13 +9,14 @@ import hashlib
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from seawall.core import events
 from seawall.engine import pieces, step
 from seawall.engine.book import EngineBook
 from seawall.engine.desk import Desk
-from seawall.engine.glide import Glide
+from seawall.engine.glide import Glide, next_glide
 from seawall.engine.pricer import RESERVE, Pricer
 from seawall.engine.state import (
     ACCOUNT_ITEMS,
@@ -55,6 +56,7 @@ class Watcher:
         self.epoch_ns = market.as_of_ns
         self.at_ns = self.swept_ns = market.as_of_ns
         self.glide: Glide | None = None
+        self.rebuilt = False  # parameters have changed and nobody has been evaluated with them
         count = len(book.names)
         underlyings = len(market.underlyings)
         items = ACCOUNT_ITEMS * count + 2 * len(book.watch.columns[0])
@@ -90,6 +92,8 @@ class Watcher:
         """Rows and nodes of a (new) model."""
         self.pricer = Pricer(self.desk.base, self.model, tables, self.index)
         self.legs_wanted = np.zeros(len(self.pricer.legs.kind), np.int32)
+        if self.motion[RESERVES:TOTALS].any():
+            self.pricer.loosen()
 
     # -- events ------------------------------------------------------------------------------
 
@@ -121,7 +125,7 @@ class Watcher:
     def pass_time(self, at_ns: int) -> np.ndarray:
         """Time alone."""
         self._advance(at_ns)
-        if self._glide_step(at_ns, -1, 0.0):
+        if self._glide_step(at_ns, -1, 0.0) or self.rebuilt:
             return self._everybody()
         return self._process(self._overdue(at_ns), False)
 
@@ -137,21 +141,24 @@ class Watcher:
     def listed(self, symbol: str, place: str, at_ns: int) -> Any:
         return self.desk.listed(symbol, place, at_ns)
 
-    def parse_surface(self, updates: dict[str, str]) -> dict[str, Decimal]:
-        return self.desk.parse_surface(updates, self.at_ns)
+    def parse_surface(self, updates: dict[str, str], at_ns: int) -> dict[str, Decimal]:
+        return self.desk.parse_surface(updates, at_ns)
 
     def surface(self, vols: dict[str, Decimal], at_ns: int) -> np.ndarray:
         """New volatilities."""
         return self._new_legs(self.desk.base.with_iv(vols), at_ns)
 
     def announce(self, event: events.Parameters) -> None:
-        """A change of parameters, checked stage by stage; it begins with the next step of time."""
-        self.glide = Glide(self.model, event, self.desk.base)
+        """A change of parameters, checked stage by stage; it begins with the next step of time.
+        Refused while another one is still on its way."""
+        glide = next_glide(self.glide, self.model, event, self.desk.base)
+        self.look_at(event.at_ns)
+        self.glide = glide
 
     def account_changed(self, account: int, at_ns: int) -> np.ndarray:
         """An account's own event: it is evaluated whatever its certificate says."""
         self._advance(at_ns)
-        if self._glide_step(at_ns, -1, 0.0):
+        if self._glide_step(at_ns, -1, 0.0) or self.rebuilt:
             return self._everybody()
         count = self._overdue(at_ns)
         if self.seen[account] != self.version:
@@ -169,6 +176,8 @@ class Watcher:
         if at_ns > self.at_ns:
             self.version += 1
             self.at_ns = at_ns
+        if self._glide_step(at_ns, -1, 0.0):
+            self.rebuilt = True
 
     def restore(self, account: int) -> None:
         """Files an account again that `before_change` took out and that has not changed."""
@@ -232,6 +241,7 @@ class Watcher:
         for k, size in enumerate(sizes):
             if size > 0.0:
                 reserves[k] = RESERVE
+        glided = self._glide_step(at_ns, -1, 0.0)
         if first_of_its_kind:
             self.pricer.loosen()
         else:
@@ -242,7 +252,7 @@ class Watcher:
         if first_of_its_kind or max(sizes) > JOLT:
             totals[:] = 0.0
             return self._everybody()
-        if self._glide_step(at_ns, -1, 0.0):
+        if glided:
             return self._everybody()
         count = self._overdue(at_ns)
         for k in range(len(moves)):
@@ -295,6 +305,7 @@ class Watcher:
         return self._everybody()
 
     def _everybody(self) -> np.ndarray:
+        self.rebuilt = False
         count = len(self.state.level)
         self.touched[:] = np.arange(count, dtype=np.int32)
         return self._process(count, True)
@@ -407,11 +418,13 @@ class Watcher:
         }
 
     def state_hash(self, at_ns: int) -> str:
-        return state_hash(self.book, self.desk, self.state.level, at_ns)
+        return state_hash(self.book, self.desk, self.state.level, at_ns, self.model, self.glide)
 
 
-def state_hash(book: EngineBook, desk: Desk, level: np.ndarray, at_ns: int) -> str:
-    """SHA-256 over balances, orders, statuses and prices, in account order."""
+def state_hash(
+    book: EngineBook, desk: Desk, level: np.ndarray, at_ns: int, model: Model, glide: Glide | None
+) -> str:
+    """SHA-256 over balances, orders, statuses, prices and parameters, in account order."""
     digest = hashlib.sha256()
     digest.update(at_ns.to_bytes(8, "little"))
     for array in (book.cash_nano, book.positions.length, book.orders.length, level, desk.index_nano):
@@ -424,4 +437,10 @@ def state_hash(book: EngineBook, desk: Desk, level: np.ndarray, at_ns: int) -> s
     for legs in (desk.base.legs,):
         for name in ("value_num", "value_den", "iv"):
             digest.update(np.ascontiguousarray(getattr(legs, name)).tobytes())
+    digest.update(msgspec.json.encode(sorted((account, name) for account, name in book.open)))
+    digest.update(msgspec.json.encode(model.parameters, order="deterministic"))
+    if glide is not None:
+        digest.update(msgspec.json.encode([glide.start_ns, glide.length_ns, glide.stage]))
+        for staged in glide.models[glide.stage :]:
+            digest.update(msgspec.json.encode(staged.parameters, order="deterministic"))
     return digest.hexdigest()

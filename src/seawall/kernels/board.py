@@ -10,11 +10,12 @@ from numba import njit
 from seawall.kernels import anchors, cells, rows
 
 NEVER = np.iinfo(np.int64).min
+FOREVER = np.iinfo(np.int64).max
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def fill_cells(
-    legs, which, price, cell, steps, life_back, loose, now_ns, shocks, model, short_minimum_ppm, gap_cell, gap_life,
+    legs, which, price, cell, steps, life_back, loose, now_ns, shocks, model, short_minimum_ppm, gaps,
     values, extra,
 ):  # fmt: skip
     """Sets values[leg] (int64[cells.WIDTH]) and extra[leg] of the legs in `which` (int32[n]).
@@ -22,8 +23,8 @@ def fill_cells(
     price: float64[U]; cell: int64[U], the step of the price grid that gaps are to hold on;
     steps: float64[U], its log-price width; life_back: steps of the life grid that they hold for
     beyond the present one; loose: float64[2], relative moves of volatility and basis that they
-    hold for. gap_cell, gap_life: int64[L], what the gaps already there were made
-    for (NEVER: nothing).
+    hold for. gaps: int64[L, 3], what the gaps already there were made for, NEVER at first: the
+    steps of price and life, and until when the latter lasts, ns.
     """
     work = np.zeros(rows.WORK)
     for k in range(len(which)):
@@ -32,10 +33,15 @@ def fill_cells(
         rows.fill_values(legs, leg, price[u], now_ns, shocks, model, work, values[leg])
         rows.fill_extra(legs, leg, price[u], values[leg, 0], short_minimum_ppm, extra[leg])
         life = anchors.life_step(rows.option_life(legs, leg, now_ns))
-        if gap_cell[leg] == cell[u] and gap_life[leg] == life:
+        if gaps[leg, 0] == cell[u] and gaps[leg, 1] == life:
             continue
-        gap_cell[leg] = cell[u]
-        gap_life[leg] = life
+        gaps[leg, 0] = cell[u]
+        gaps[leg, 1] = life
+        gaps[leg, 2] = FOREVER
+        if life > 0:
+            gaps[leg, 2] = legs.expiry_ns[leg] - np.int64(np.ceil(anchors.life_low(life) * rows.YEAR_NS))
+            if legs.kind[leg] == rows.FORWARD_START and now_ns < legs.fix_ns[leg]:
+                gaps[leg, 2] = legs.fix_ns[leg]
         rows.fill_gaps(
             legs,
             leg,
@@ -47,7 +53,7 @@ def fill_cells(
             loose[1],
             shocks,
             model,
-            values[leg, cells.GAP_LONG :],
+            values[leg, cells.ROW_GAP :],
         )
 
 

@@ -1,12 +1,18 @@
 """Worst loss over a range of two shocks, with no holes between the nodes.
 
 Each underlying's columns are revalued at nodes of a grid (first shock × second shock). Between
-nodes the value of a portfolio is bounded, not guessed: for a cell,
+nodes the value of a portfolio is bounded, not guessed. Across a cell in the first shock, a share
+x of the way from corner A to corner B, it is at least
 
-    value anywhere in the cell >= min(the four corners) - Σ |lots| · gap[side of the lots]
+    (1 - x)·A + x·B - 4·x·(1 - x)·G,    G = Σ net long lots · spot gap,
 
-where `gap` is a certified bound, per lot, of how far one leg can lie below (long) or above
-(short) the bilinear surface through its corners (`rows.py` derives it). Several underlyings
+because a European option is convex in spot and its slope rises by at most 4·gap / width; the
+least of that over x is the smaller corner less (G - |A - B|/4)² / G, or the corner itself where
+one side rises more than the slope can turn: a position that only gains or loses across the cell
+pays nothing. In the second shock it is that less the least of three bounds: Σ |lots| · vega gap,
+what all longs, and what all shorts, may move by between the two levels (an option only gains by
+volatility, so a book of longs alone is worst at the lower level). `rows.py` derives all of them.
+Several underlyings
 move jointly: for each step of a common factor, each takes the worst of a window of its cells,
 and gains offset losses at a stated rate. `docs/models.md` §portfolio has the proofs.
 
@@ -17,6 +23,7 @@ that the exact evaluation and the bounds over price bands (`certificate.py`) sha
 from numba import njit
 
 from seawall.kernels.fixed import mul_ppm_ceil, mul_ppm_floor
+from seawall.kernels.muldiv import mul_div_floor
 from seawall.kernels.project import project
 
 NODES = 9  # nodes of the first shock, symmetric around no shock
@@ -26,17 +33,20 @@ TAILS = 4
 COLUMNS = 1 + GRID + TAILS  # column 0 is the mark: 32 in all
 SPOT_CELLS = NODES - 1
 CELLS = SPOT_CELLS * (LEVELS - 1)
+DIP_EXACT = 1 << 50  # nano; above, a gap is taken in units of 4096
 
-# values[:, COLUMNS], values[:, COLUMNS + 1]: the two basis columns; then the gaps
+# values[:, COLUMNS], values[:, COLUMNS + 1]: the two basis columns; then the gaps of each cell
 BASIS = COLUMNS
-GAP_LONG = BASIS + 2
-GAP_SHORT = GAP_LONG + CELLS
-WIDTH = GAP_SHORT + CELLS
+ROW_GAP = BASIS + 2  # in the first shock, in the second, and what the second moves a lot by
+WIDTH = ROW_GAP + 3 * CELLS
 
 # the profile of one underlying in one account
 MARK = 0
-GAP = COLUMNS
-BASIS_CHARGE = GAP + CELLS
+GAP = COLUMNS  # per cell: in the first shock; in the second; moves of longs; moves of shorts
+VEGA_GAP = GAP + CELLS
+MOVE_LONG = VEGA_GAP + CELLS
+MOVE_SHORT = MOVE_LONG + CELLS
+BASIS_CHARGE = MOVE_SHORT + CELLS
 LINEAR_CHARGE = BASIS_CHARGE + 1
 SHORT_MINIMUM = LINEAR_CHARGE + 1
 GROSS = SHORT_MINIMUM + 1
@@ -113,21 +123,46 @@ def profile(tables, legs, lots, start, stop, out):
 @njit(error_model="numpy")
 def _gaps(row, net, out):
     """Adds one strike's gaps: a call and a put of one strike and expiry differ by a straight
-    line, so their gaps are equal and their lots net."""
+    line, so their gaps are equal and their lots net. A short option bends the other way in spot."""
+    size = abs(net)
+    move = MOVE_LONG if net > 0 else MOVE_SHORT
     if net > 0:
         for c in range(CELLS):
-            out[GAP + c] += net * row[GAP_LONG + c]
-    elif net < 0:
-        for c in range(CELLS):
-            out[GAP + c] -= net * row[GAP_SHORT + c]
+            out[GAP + c] += net * row[ROW_GAP + c]
+    for c in range(CELLS):
+        out[VEGA_GAP + c] += size * row[ROW_GAP + CELLS + c]
+        out[move + c] += size * row[ROW_GAP + 2 * CELLS + c]
+
+
+@njit(error_model="numpy")
+def vega_gap(x, at):
+    """How far a cell may lie below its two levels of the second shock. x: a profile."""
+    return min(x[VEGA_GAP + at], min(x[MOVE_LONG + at], x[MOVE_SHORT + at]))
+
+
+@njit(error_model="numpy")
+def dip(gap, difference):
+    """How far below the smaller corner a cell may reach in the first shock, rounded up:
+    (gap - difference/4)² / gap, where the corners differ by `difference` >= 0."""
+    excess = gap - (difference >> 2)
+    if excess <= 0:
+        return 0
+    if gap < DIP_EXACT:
+        return -mul_div_floor(-excess, excess, gap)
+    return -mul_div_floor(-excess, (excess >> 12) + 1, gap >> 12)
 
 
 @njit(error_model="numpy")
 def cell_floor(x, level, cell):
-    """Least value in a cell: the smallest of its corners less the gap. x: a profile."""
-    low = 1 + level * NODES + cell
-    high = low + NODES
-    return min(min(x[low], x[low + 1]), min(x[high], x[high + 1])) - x[GAP + level * SPOT_CELLS + cell]
+    """Least value in a cell. x: a profile. The bound is concave in the corners, so the worse of the
+    two levels of the second shock bounds what lies between them."""
+    at = level * SPOT_CELLS + cell
+    gap = x[GAP + at]
+    a = 1 + level * NODES + cell
+    b = a + NODES
+    low = min(x[a], x[a + 1]) - dip(gap, abs(x[a] - x[a + 1]))
+    high = min(x[b], x[b + 1]) - dip(gap, abs(x[b] - x[b + 1]))
+    return min(low, high) - vega_gap(x, at)
 
 
 @njit(error_model="numpy")

@@ -55,7 +55,10 @@ def add_to_cells(tables, legs, lots, start, stop, orders, first, last, out):
                 if gain < 0:
                     out[c] += gain
         for c in range(cells.CELLS):
-            out[cells.GAP + c] += buys * row[cells.GAP_LONG + c] + sells * row[cells.GAP_SHORT + c]
+            out[cells.GAP + c] += buys * row[cells.ROW_GAP + c]
+            out[cells.VEGA_GAP + c] += (buys + sells) * row[cells.ROW_GAP + cells.CELLS + c]
+            out[cells.MOVE_LONG + c] += buys * row[cells.ROW_GAP + 2 * cells.CELLS + c]
+            out[cells.MOVE_SHORT + c] += sells * row[cells.ROW_GAP + 2 * cells.CELLS + c]
         shift = max(abs(row[cells.BASIS] - row[0]), abs(row[cells.BASIS + 1] - row[0]))
         out[cells.BASIS_CHARGE] += max(buys, sells) * shift
         grown = max(0, max(abs(position + buys), abs(position - sells)) - abs(position))

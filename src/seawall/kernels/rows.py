@@ -3,10 +3,11 @@
 Values are float64 once per leg and rounded down once, to nano. The gaps are certified bounds on
 how far a leg strays from the bilinear surface through a cell's corners:
 
-* first shock (spot): a European option is convex in the forward, so it lies at most
-  ¼·(Δ(b) - Δ(a))·(b - a) below its chord on [a, b] and never above it;
+* first shock (spot): a European option is convex in the forward, so it lies never above its
+  chord on [a, b], and below it by at most ¼·(Δ(b) - Δ(a))·(b - a) and at most ⅛·max Γ·(b - a)²;
 * second shock (total volatility s): its slope there is the vega, so it strays from its chord by
-  at most ¼·(vega_max - vega_min)·(s_b - s_a), on either side.
+  at most ¼·(vega_max - vega_min)·(s_b - s_a), on either side, and at most ⅛·max |∂²V/∂s²|·(s_b - s_a)²,
+  where ∂²V/∂s² = F·φ(d1)·d1·d2 / s.
 
 Both are taken over an *interval* of spot (one step of the anchor grid) and of remaining life
 (one step of the life grid), so the gaps are constant while the market stays inside: the same
@@ -219,34 +220,30 @@ def least_d1(k, low, high):
 
 
 @njit(error_model="numpy")
-def _vega_gaps(k_low, k_high, forward_low, forward_high, low, high, width):
-    """(below, above): how far a value may lie from its chord over a step `width` of total
-    volatility, for log-moneyness in [k_low, k_high] and total volatility in [low, high].
-
-    ∂²/∂s² has the sign of k² - s⁴/4, so away from that line the value is convex (never above
-    its chord) or concave (never below).
-    """
+def _vega_gap(k_low, k_high, forward_low, forward_high, low, high, width):
+    """(gap, move) over a step `width` of total volatility, for log-moneyness in [k_low, k_high] and
+    total volatility in [low, high]: how far a value may lie from its chord, either way, and how much
+    it may rise by."""
     d_low = min(k_low / low, k_low / high) + 0.5 * low
     d_high = max(k_high / low, k_high / high) + 0.5 * high
     near = max(d_low, 0.0) + min(d_high, 0.0)
     far = max(abs(d_low), abs(d_high))
-    gap = 0.25 * (forward_high * norm_pdf(near) - forward_low * norm_pdf(far)) * width
-    least = max(k_low, 0.0) - min(k_high, 0.0)
-    greatest = max(abs(k_low), abs(k_high))
-    below = 0.0 if greatest < 0.5 * low * low else gap
-    above = 0.0 if least > 0.5 * high * high else gap
-    return below, above
+    by_vega = 0.25 * (forward_high * norm_pdf(near) - forward_low * norm_pdf(far)) * width
+    bend = max((max(abs(k_low), abs(k_high)) / low) ** 2, 0.25 * high * high)
+    by_volga = 0.125 * forward_high * norm_pdf(near) * bend / low * width * width
+    return min(by_vega, by_volga), forward_high * norm_pdf(near) * width
 
 
 @njit(error_model="numpy")
 def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, loose_vol, loose_basis, shocks, model, out):
-    """out[: 2·CELLS] = gap per long lot, then per short lot, of each cell (nano, rounded up),
+    """out[: 3·CELLS] = per lot of each cell the gap in the first shock, in the second, and the move
+    in the second (nano, rounded up),
     valid for every index in [index_low, index_high] and life in [life_low, life_high] years, and
     for relative moves of volatility and basis up to loose_vol and loose_basis."""
     if legs.kind[leg] != OPTION:
         # a dynamic strike moves with spot: linear in the first shock, and its straying in the
         # second is that of an option on a fixed forward
-        for c in range(2 * cells.CELLS):
+        for c in range(3 * cells.CELLS):
             out[c] = 0
         if legs.kind[leg] != FORWARD_START:
             return
@@ -268,26 +265,28 @@ def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, loose_vol, 
         low = max(TINY_VOL, root_low * (down_low if level == 0 else 1.0))
         high = max(TINY_VOL, root_high * (1.0 if level == 0 else up_high))
         width = root_high * (1.0 - down_high if level == 0 else up_high - 1.0)
-        below_a = above_a = delta_a = multiple_a = 0.0
+        vega_a = move_a = lowest_a = multiple_a = 0.0
         for node in range(cells.NODES):
             multiple = shock[SHOCK_MULTIPLE, 1 + node]
             k_low = moneyness_low + moves * shock[SHOCK_LOG, 1 + node]
             k_high = moneyness_high + moves * shock[SHOCK_LOG, 1 + node]
-            below_b, above_b = _vega_gaps(
-                k_low, k_high, forward_low * multiple, forward_high * multiple, low, high, width
-            )
+            vega_b, move_b = _vega_gap(k_low, k_high, forward_low * multiple, forward_high * multiple, low, high, width)
             if node > 0:
                 spot_gap = 0.0
                 if fixed:
-                    greatest = norm_cdf(max(k_high / low + 0.5 * low, k_high / high + 0.5 * high))
-                    spot_gap = 0.25 * max(0.0, greatest - delta_a) * forward_high * (multiple - multiple_a)
+                    highest = max(k_high / low + 0.5 * low, k_high / high + 0.5 * high)
+                    length = forward_high * (multiple - multiple_a)
+                    by_delta = 0.25 * max(0.0, norm_cdf(highest) - norm_cdf(lowest_a)) * length
+                    near = max(lowest_a, 0.0) + min(highest, 0.0)
+                    by_gamma = 0.125 * norm_pdf(near) / (forward_low * multiple_a * low) * length * length
+                    spot_gap = min(by_delta, by_gamma)
                 at = level * cells.SPOT_CELLS + node - 1
-                below = spot_gap + max(below_a, below_b)
-                out[at] = np.int64(np.ceil(scale * below)) + 1
-                out[cells.CELLS + at] = np.int64(np.ceil(scale * max(above_a, above_b))) + 1
+                out[at] = np.int64(np.ceil(scale * spot_gap)) + 1
+                out[cells.CELLS + at] = np.int64(np.ceil(scale * max(vega_a, vega_b))) + 1
+                out[2 * cells.CELLS + at] = np.int64(np.ceil(scale * max(move_a, move_b))) + 1
             if fixed:
-                delta_a = norm_cdf(least_d1(k_low, low, high))
-            below_a, above_a, multiple_a = below_b, above_b, multiple
+                lowest_a = least_d1(k_low, low, high)
+            vega_a, move_a, multiple_a = vega_b, move_b, multiple
 
 
 @njit(error_model="numpy")

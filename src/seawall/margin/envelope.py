@@ -8,11 +8,16 @@ in our units). Each model states the least maintenance rate it ever charges and 
 from typing import Any
 
 from seawall.core.errors import UnsafeParameters
+from seawall.core.units import PPM
 from seawall.margin.model import Model
 
 
 def check_envelope(model: Model, market: Any) -> None:
     """Raises UnsafeParameters naming the rule, the rate charged and the rate needed."""
+    for field in ("step_move_ppm", "liquidation_fee_ppm"):
+        # a step or a fee below zero would make every parameter set pass
+        if not 0 <= getattr(model, field) <= PPM:
+            raise UnsafeParameters(f"model {model.name}, {field}", str(getattr(model, field)), f"0 to {PPM}")
     for place, have_ppm, need_ppm in model.envelope(market):
         if have_ppm < need_ppm:
             raise UnsafeParameters(

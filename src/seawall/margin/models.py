@@ -76,8 +76,12 @@ def resolve(model: str | Model) -> Model:
     return get(model) if isinstance(model, str) else model
 
 
-def _parameters(kind: type, given: dict[str, Any]) -> Any:
+def _parameters(kind: Any, given: dict[str, Any]) -> Any:
     """Builds and checks a parameter struct; plain dicts and lists become the nested structs."""
+    for name in given:
+        if name not in kind.__struct_fields__:
+            expected = "one of " + ", ".join(kind.__struct_fields__)
+            raise InputError(f"parameters of {kind.__name__}", repr(name), expected)
     try:
         return msgspec.convert(given, kind, strict=True) if given else kind()
     except msgspec.ValidationError as error:

@@ -160,8 +160,7 @@ class PortfolioModel(Model):
             self.shocks(market.underlyings),
             self.constants(market.rate),
             self.parameters.short_minimum_ppm,
-            np.full(count, NEVER),
-            np.full(count, NEVER),
+            np.full((count, 3), NEVER),
             values,
             extra,
         )

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from seawall.core.errors import InputError, NotWholeLots
-from seawall.core.units import parse_decimal
+from seawall.core.errors import InputError, LimitExceeded, NotWholeLots
+from seawall.core.units import NANO, VALUE_NANO_MAX, parse_decimal
 from seawall.kernels.account import evaluate_accounts
 from seawall.margin.evaluate import Result
 from seawall.margin.model import Model
@@ -40,12 +40,16 @@ class Calculator:
         held = dict(zip(self.accounts.leg[first:last].tolist(), self.accounts.lots[first:last].tolist(), strict=True))
         cash_nano = int(self.accounts.cash_nano[k])
         for symbol, quantity in trades.items() if isinstance(trades, Mapping) else trades:
-            for leg, lots in self._legs(symbol, quantity):
+            changes = self._legs(symbol, quantity)
+            for leg, lots in changes:
                 held[leg] = held.get(leg, 0) + lots
+                if self.market.instruments[symbol].inverse:
+                    continue  # its coin, rounded down, is what it is entered for; no cash moves
                 cash_nano -= lots * int(self.tables.values[leg, 0])
                 if lots < 0 and self.tables.leg_right[leg]:
                     cash_nano -= 1 - lots  # an option's value is rounded down: its seller gets no more
         legs = sorted(leg for leg, lots in held.items() if lots)
+        self._refuse_exposure(account, held, cash_nano)
         out = np.zeros((1, 4), np.int64)
         evaluate_accounts(
             self.model.kind,
@@ -59,6 +63,17 @@ class Calculator:
         )
         return Result([account], out, self.model)
 
+    def _refuse_exposure(self, account: str, held: dict[int, int], cash_nano: int) -> None:
+        """The limit that binding a book holds it to, so that no product leaves int64."""
+        limits = self.market.legs.limit_nano
+        worth = sum(abs(lots) * int(limits[leg]) for leg, lots in held.items()) + abs(cash_nano)
+        if worth >= VALUE_NANO_MAX:
+            raise LimitExceeded(
+                f"account {account!r} after these trades",
+                f"positions and cash worth {worth / NANO:.6g}",
+                f"less than {VALUE_NANO_MAX // NANO}",
+            )
+
     def _legs(self, symbol: str, quantity: str) -> list[tuple[int, int]]:
         legs = self.market.legs
         expanded = legs.expand(symbol)
@@ -71,21 +86,24 @@ class Calculator:
             number, over = legs.coin_lot(instrument.underlying)
             entry = Fraction(self.market.index[instrument.underlying]) * self.market.quotes[symbol].ratio
             coins = lots * Fraction(instrument.lot) / entry * over / number
-            # the coin is paid for by the contract's own constant leg: both change hands at the mark
             changes.append((legs.coin_leg(instrument.underlying), coins.numerator // coins.denominator))
         return changes
 
 
-_last: list[Any] = [None, None, None, None]
+# (book, market, model, calculator) of the last question. Replaced as a whole: another thread's question
+# in between costs a compilation, never an answer about the wrong book.
+_last: list[tuple[Any, Any, Any, Calculator]] = []
 
 
 def what_if(book: Any, market: Any, model: str | Model, account: str, trades: Trades) -> Result:
     """One-row Result of an account after trades at the mark; nothing is changed.
 
     trades: {instrument: signed quantity} or pairs. Raises InputError for names and quantities
-    that the market does not have.
+    that the market does not have, LimitExceeded where the account would be worth too much.
     """
-    if not (_last[0] is book and _last[1] is market and (_last[2] is model or _last[2] == model)):
-        _last[:] = [book, market, model, Calculator(book, market, model)]
-    result: Result = _last[3].what_if(account, trades)
-    return result
+    for of_book, of_market, of_model, calculator in tuple(_last):
+        if of_book is book and of_market is market and (of_model is model or of_model == model):
+            return calculator.what_if(account, trades)
+    calculator = Calculator(book, market, model)
+    _last[:] = [(book, market, model, calculator)]
+    return calculator.what_if(account, trades)

@@ -123,6 +123,17 @@ def test_a_file_without_symbols_is_named_by_the_option_or_after_itself(tmp_path)
     assert [name for _, name, _ in ticks_of(path, symbol="DAI")] == ["DAI"]
 
 
+def test_an_exchanges_own_archive_of_bars_is_read_as_it_is(tmp_path):
+    text = (
+        "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
+        "taker_buy_quote_volume,ignore\n"
+        "1760128200000,100,110,90,105,1,1760128259999,100,5,0.5,50,0\n"
+    )
+    ticks = ticks_of(written(tmp_path, text, "BTCUSDT-1m-2025-10-10.csv"))
+    assert [name for _, name, _ in ticks] == ["BTC"] * 4
+    assert [price for _, _, price in ticks] == ["100", "90", "110", "105"]
+
+
 def test_a_span_is_half_open(tmp_path):
     path = written(tmp_path, HEADER + "".join(f"{1760128200 + i},BTC,{i + 1}\n" for i in range(5)))
     kept = ticks_of(path, start_ns=START + 10**9, end_ns=START + 3 * 10**9)

@@ -49,7 +49,8 @@ PRICE_EXPECTED = "a finite price above zero and below 9,000,000,000"
 IGNORED = (
     "volume", "buy_volume", "quote_volume", "amount", "quantity", "qty", "size", "side", "id", "n", "trades",
     "num_trades", "count", "event", "src", "close_time", "taker_buy_volume", "taker_buy_quote_volume",
-    "local_timestamp",
+    "local_timestamp", "ignore", "quote_asset_volume", "number_of_trades", "taker_buy_base_asset_volume",
+    "taker_buy_quote_asset_volume", "vwap",
 )  # fmt: skip
 
 

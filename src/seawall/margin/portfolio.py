@@ -188,7 +188,7 @@ class PortfolioModel(Model):
             return f"tail {tail.ranges_ppm / PPM:+.1f} ranges, vol up"
         step, level = divmod(index, 2)
         low = -1.0 + 2.0 * step / cells.STEPS
-        return f"spot {low:+.2f} to {low + 2.0 / cells.STEPS:+.2f} ranges, vol {'down' if level == 0 else 'up'}"
+        return f"common factor {low:+.2f} to {low + 2.0 / cells.STEPS:+.2f}, vol {'down' if level == 0 else 'up'}"
 
     def envelope(self, market: Any) -> list[tuple[str, int, int]]:
         p = self.parameters

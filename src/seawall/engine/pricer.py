@@ -83,16 +83,16 @@ class Pricer:
         """Terms of legs have changed: gaps no longer hold."""
         self.board.gaps[:] = NEVER
 
-    def loosen(self) -> None:
-        """Volatility and basis begin to move: nodes are made to hold while they do."""
-        self.loose[:] = LOOSE_VOL, LOOSE_BASIS
+    def loosen(self, moving: np.ndarray) -> None:
+        """Volatility, basis (bool[2]) have begun to move: nodes are made to hold while they do."""
+        self.loose[:] = np.where(moving, (LOOSE_VOL, LOOSE_BASIS), 0.0)
         for underlying in range(len(self.drift)):
             self.forget_nodes(underlying)
 
     def drifted(self, underlying: int, k: int, move: float) -> None:
         """Volatility (k = 0) or basis has moved by up to `move`, relative; too far, and nodes go."""
         self.drift[underlying, k] += 1.1 * move
-        if self.drift[underlying, k] > self.loose[k] - RESERVE:
+        if move > 0.0 and self.drift[underlying, k] > self.loose[k] - RESERVE:
             self.forget_nodes(underlying)
 
     def forget_nodes(self, underlying: int) -> None:

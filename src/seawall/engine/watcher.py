@@ -92,8 +92,7 @@ class Watcher:
         """Rows and nodes of a (new) model."""
         self.pricer = Pricer(self.desk.base, self.model, tables, self.index)
         self.legs_wanted = np.zeros(len(self.pricer.legs.kind), np.int32)
-        if self.motion[RESERVES:TOTALS].any():
-            self.pricer.loosen()
+        self.pricer.loosen(self.motion[RESERVES:TOTALS] > 0.0)
 
     # -- events ------------------------------------------------------------------------------
 
@@ -243,7 +242,7 @@ class Watcher:
                 reserves[k] = RESERVE
         glided = self._glide_step(at_ns, -1, 0.0)
         if first_of_its_kind:
-            self.pricer.loosen()
+            self.pricer.loosen(reserves > 0.0)
         else:
             for k, move in enumerate(moves):
                 for u in range(len(self.index)):

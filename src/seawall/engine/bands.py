@@ -315,6 +315,8 @@ def advance(scratch, i, side, slot, share, joint, base, out):
 def move(scratch, count, joint, slot, share):
     """Takes the band so far a share of the way to a slot, every underlying both ways."""
     edges = scratch.edges
+    if share <= 0.0:
+        return
     for i in range(count):
         for side in range(2):
             if outside(scratch, i, side, slot):

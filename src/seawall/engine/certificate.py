@@ -184,33 +184,38 @@ def _stand(
 
 @njit(error_model="numpy")
 def _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash):
-    """Widens the band so far: by the coarsest cells of which it reaches a quarter, then on by finer
-    stages; at the end, single sides that cost nothing. Returns the share of the finest it took."""
+    """Widens the band so far, from coarse cells to fine ones, until one takes it far enough; at the
+    end, single sides that cost nothing. Returns the share of a stage it took at best.
+
+    The ends of the present cell may be close to the price on one side, so a cell that is taken whole
+    is followed by its neighbours, and by finer ones where those are too much.
+    """
     for slot in range(NEAR, FAR + 1):
         stage = STAGES - 2 + slot - NEAR
         bands.prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_orders, joint)
-    share = bands.reach(scratch, count, joint, cash, NEAR)
-    stage = np.int64(STAGES - 2)
-    slot = NEAR
-    while share < ENOUGH and stage > 0:
-        stage -= 2
-        slot = STAGE
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash, slot)
-    bands.move(scratch, count, joint, slot, share)
-    taken = share
-    while share == 1.0 and stage < STAGES - 1:
-        stage += 1
-        slot = STAGE
-        if stage >= STAGES - 2:
-            slot = NEAR + stage - (STAGES - 2)
-        else:
-            bands.prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash, slot)
-        bands.move(scratch, count, joint, slot, share)
-    if share < 1.0:
-        _extend(nodes, scratch, count, joint, cash)
-    return taken
+    best = 0.0
+    whole = False
+    for narrower in range(LADDER):
+        width = LADDER - 1 - narrower
+        near, far = (NEAR, FAR) if narrower == 0 else (STAGE, STAGE)
+        if narrower > 0:
+            bands.prepare(kind, tables, nodes, holdings, scratch, count, 2 * width, near, with_orders, joint)
+        share = bands.reach(scratch, count, joint, cash, near)
+        if share < ENOUGH and not whole and width > 0:
+            continue
+        bands.move(scratch, count, joint, near, share)
+        best = max(best, share)
+        if share < 1.0:
+            break
+        whole = True
+        if narrower > 0:
+            bands.prepare(kind, tables, nodes, holdings, scratch, count, 2 * width + 1, far, with_orders, joint)
+        share = bands.reach(scratch, count, joint, cash, far)
+        bands.move(scratch, count, joint, far, share)
+        if share >= ENOUGH:
+            break
+    _extend(nodes, scratch, count, joint, cash)
+    return best
 
 
 @njit(error_model="numpy")

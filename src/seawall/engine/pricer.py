@@ -54,7 +54,8 @@ class Pricer:
             self.constants[rows.MODEL_RATE] = market.rate
             self.steps = np.full(underlyings, TIER_STEP)
             self.columns = 1
-        self.board = Board(tables, index, np.full((2, count), -1, np.int64), np.full((count, 3), NEVER))
+        current = np.zeros(underlyings, np.int64)
+        self.board = Board(tables, index, current, np.full((2, count), -1, np.int64), np.full((count, 3), NEVER))
         ladder = np.zeros((underlyings, LADDER, LADDER_STEP + 1))
         ladder[:, :, LADDER_STEP] = node_rows.ladder_steps(self.steps)
         self.nodes = Nodes(
@@ -75,9 +76,19 @@ class Pricer:
             tables.scenario_params[:, tiers.TIER_INTEREST_TO].any()
         )
 
-    def moved(self, underlying: int) -> None:
+    def moved(self, underlying: int, version: int) -> None:
         """The price of an underlying is another."""
+        self.board.current[underlying] = version
         self.nodes.times[underlying, READY] = 0
+
+    def later(self, version: int) -> None:
+        """Time has passed."""
+        self.board.current[:] = version
+
+    def stale(self, legs: np.ndarray) -> np.ndarray:
+        """Those of the legs whose rows are not of the present."""
+        board = self.board
+        return legs[board.fresh[STAMP, legs] < board.current[self.legs.underlying[legs]]]
 
     def forget_gaps(self) -> None:
         """Terms of legs have changed: gaps no longer hold."""

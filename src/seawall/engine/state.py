@@ -35,8 +35,9 @@ CASH, START, LENGTH, ORDER_START, ORDER_LENGTH, WATCH_START, WATCH_LENGTH = rang
 ACCOUNT_FIELDS = 7
 # holdings.watch[e, k]
 WATCH_UNDERLYING, WATCH_ACCOUNT = 0, 1
-# watch.hot[k]: the accounts without a certificate, and where each account stands among them
-HOT_LIST, HOT_PLACE = 0, 1
+# watch.hot[k]: the accounts without a certificate, where each account stands among them, and how many
+# more evaluations until another attempt to certify it
+HOT_LIST, HOT_PLACE, HOT_WAIT = range(3)
 # watch.sums[k]
 HOT_COUNT, TOUCHED, EVALUATED, CERTIFIED = range(4)
 SUMS = 4
@@ -52,12 +53,14 @@ RESERVES, TOTALS = 0, 2
 class Board(NamedTuple):
     """The market as the step sees it.
 
-    tables: rows at the present prices, valid for a leg where its stamp is the version; index:
-    float64[U]; fresh: int64[2, L]; gaps: int64[L, 3].
+    tables: rows at the present prices, valid for a leg whose stamp is no older than the current
+    version of its underlying; index: float64[U]; current: int64[U]; fresh: int64[2, L]; gaps:
+    int64[L, 3].
     """
 
     tables: Tables
     index: np.ndarray
+    current: np.ndarray
     fresh: np.ndarray
     gaps: np.ndarray
 
@@ -103,7 +106,7 @@ class Watch(NamedTuple):
     """What has been decided and what would wake each account.
 
     level: int8[A], 0 ok … 3 bankrupt; figures: int64[A, 4], the last exact evaluation; hot:
-    int32[2, A]; sums: int64[SUMS], counters.
+    int32[3, A]; sums: int64[SUMS], counters.
     """
 
     level: np.ndarray

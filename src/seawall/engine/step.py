@@ -21,6 +21,7 @@ from seawall.engine.state import (
     HOT_COUNT,
     HOT_LIST,
     HOT_PLACE,
+    HOT_WAIT,
     ITEM_BASIS,
     ITEM_TIME,
     ITEM_VOL,
@@ -49,7 +50,7 @@ from seawall.kernels.tables import CELLS
 PRICE_BUCKET = 2e-5  # of log-price
 TIME_SHIFT = 30  # buckets of 2**30 ns, about a second
 MOVE_BUCKET = 1e-5  # of relative volatility or basis
-HOT_PATIENCE = 16  # events between attempts to certify an account that has no certificate
+HOT_PATIENCE = 8  # evaluations between attempts to certify an account that has no certificate
 
 # how `process` looks at an account
 CERTIFY_FIRST, EXACTLY, FIGURES_ONLY = 0, 1, 2
@@ -59,7 +60,7 @@ DECISIONS, PENDING, ROWS_WANTED = 0, 1, 2
 
 @njit(error_model="numpy")
 def rows_ready(board, holdings, account, version, legs_wanted, wanted):
-    """Whether every row of an account is of this version; asks for those that are not."""
+    """Whether every row of an account is of the present; asks for those that are not."""
     row = holdings.accounts[account]
     ready = True
     for k in range(row[LENGTH] + row[ORDER_LENGTH]):
@@ -67,7 +68,7 @@ def rows_ready(board, holdings, account, version, legs_wanted, wanted):
             leg = np.int64(holdings.leg[row[START] + k])
         else:
             leg = holdings.orders[row[ORDER_START] + k - row[LENGTH], orders.LEG]
-        if board.fresh[STAMP, leg] != version:
+        if board.fresh[STAMP, leg] < board.current[board.tables.leg_underlying[leg]]:
             ready = False
             if board.fresh[QUEUED, leg] != version:
                 board.fresh[QUEUED, leg] = version
@@ -78,7 +79,7 @@ def rows_ready(board, holdings, account, version, legs_wanted, wanted):
 
 @njit(error_model="numpy")
 def evaluate(kind, tables, holdings, account, count, scratch, out):
-    """Exact figures of a sliced account from rows of this version, open orders included.
+    """Exact figures of a sliced account from rows of the present, open orders included.
 
     out: int64[4], equity, initial, maintenance (micro), worst scenario. Leaves the profiles in
     scratch.exact for a certificate.
@@ -146,8 +147,10 @@ def unfile(holdings, watch, account):
 
 
 @njit(error_model="numpy")
-def keep_hot(watch, account):
-    """Puts an account on the list that every event evaluates."""
+def keep_hot(holdings, watch, pieces, count, account):
+    """Puts an account, cut into `count` pieces, on the list that every event evaluates."""
+    for i in range(count):
+        holdings.watch[holdings.accounts[account, WATCH_START] + i, WATCH_UNDERLYING] = pieces[i, UNDERLYING]
     if watch.hot[HOT_PLACE, account] < 0:
         at = watch.sums[HOT_COUNT]
         watch.hot[HOT_LIST, at] = account
@@ -296,15 +299,17 @@ def process(
                     break
                 record(watch, account, figures, clock[RELEASE_PPM], decided, wanted)
             unfile(holdings, watch, account)
-            if exact and was_hot and (clock[VERSION] + account) % HOT_PATIENCE:
-                keep_hot(watch, account)
+            if exact and was_hot and watch.hot[HOT_WAIT, account] > 0:
+                watch.hot[HOT_WAIT, account] -= 1
+                keep_hot(holdings, watch, scratch.pieces, pieces, account)
                 break
             if certify_and_file(
                 kind, board, nodes, holdings, watch, account, pieces, scratch, clock, motion, drift, origins, exact
             ):
                 break
             if exact:
-                keep_hot(watch, account)
+                watch.hot[HOT_WAIT, account] = HOT_PATIENCE
+                keep_hot(holdings, watch, scratch.pieces, pieces, account)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -326,11 +331,15 @@ def wake(watch, holdings, coordinate, first, last, seen, version, items, out, co
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def wake_hot(watch, seen, version, out, count):
-    """Adds the hot list to out."""
+def wake_hot(watch, holdings, only, seen, version, out, count):
+    """Adds the hot list to out; where only >= 0, those that are exposed to that underlying."""
     for k in range(watch.sums[HOT_COUNT]):
         account = watch.hot[HOT_LIST, k]
-        if seen[account] != version:
+        row = holdings.accounts[account]
+        exposed = only < 0
+        for e in range(row[WATCH_START], row[WATCH_START] + row[WATCH_LENGTH]):
+            exposed = exposed or holdings.watch[e, WATCH_UNDERLYING] == only
+        if exposed and seen[account] != version:
             seen[account] = version
             out[count] = account
             count += 1

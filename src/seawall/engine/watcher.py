@@ -26,7 +26,6 @@ from seawall.engine.state import (
     HOT_COUNT,
     LENGTH,
     RESERVES,
-    STAMP,
     START,
     SUMS,
     TOTALS,
@@ -64,7 +63,7 @@ class Watcher:
             level=np.zeros(count, np.int8),
             figures=np.zeros((count, 4), np.int64),
             wheel=wheel.make(2 * underlyings + 3, BUCKETS, items),
-            hot=np.full((2, count), -1, np.int32),
+            hot=np.full((3, count), -1, np.int32),
             sums=np.zeros(SUMS, np.int64),
         )
         self.scratch = pieces.make_scratch(underlyings)
@@ -110,9 +109,9 @@ class Watcher:
         if self._glide_step(at_ns, underlying, value):
             return self._everybody()
         self.index[underlying] = value
-        self.pricer.moved(underlying)
+        self.pricer.moved(underlying, self.version)
         after = step.price_bucket(value, self.origins[underlying])
-        count = self._overdue(at_ns)
+        count = self._overdue(at_ns, underlying)
         if not EDGE_BUCKETS < after < BUCKETS - EDGE_BUCKETS:
             return self._recentre(underlying, value)
         if after < before:
@@ -175,6 +174,7 @@ class Watcher:
         if at_ns > self.at_ns:
             self.version += 1
             self.at_ns = at_ns
+            self.pricer.later(self.version)
         if self._glide_step(at_ns, -1, 0.0):
             self.rebuilt = True
 
@@ -205,6 +205,8 @@ class Watcher:
 
     def _advance(self, at_ns: int) -> None:
         self.version += 1
+        if at_ns > self.at_ns:
+            self.pricer.later(self.version)
         self.last_ns, self.swept_ns = self.swept_ns, at_ns
         self.at_ns = at_ns
 
@@ -235,6 +237,7 @@ class Watcher:
             getattr(legs, name)[:] = getattr(fresh, name)
         self._advance(at_ns)
         self.pricer.forget_gaps()
+        self.pricer.later(self.version)
         reserves, totals = self.motion[RESERVES:TOTALS], self.motion[TOTALS:]
         first_of_its_kind = any(size > 0.0 and reserves[k] == 0.0 for k, size in enumerate(sizes))
         for k, size in enumerate(sizes):
@@ -264,8 +267,9 @@ class Watcher:
             count = self._wake(2 * len(self.index) + 1 + k, before, after, count)
         return self._process(count, False)
 
-    def _overdue(self, at_ns: int) -> int:
-        """Accounts whose certificate has ended, and those without one."""
+    def _overdue(self, at_ns: int, ticked: int = -1) -> int:
+        """Accounts whose certificate has ended, and those without one; where no time has passed,
+        of the latter those that the ticked underlying moves."""
         state, version = self.state, self.version
         first = (self.last_ns - self.epoch_ns) >> step.TIME_SHIFT
         last = (at_ns - self.epoch_ns) >> step.TIME_SHIFT
@@ -281,7 +285,8 @@ class Watcher:
                 count = self._wake(coordinate, a, BUCKETS - 1, count)
                 count = self._wake(coordinate, 0, b, count)
         if state.sums[HOT_COUNT]:
-            count = step.wake_hot(state, self.seen, version, self.touched, count)
+            only = ticked if at_ns == self.last_ns else -1
+            count = step.wake_hot(state, self.book.holdings(), only, self.seen, version, self.touched, count)
         return count
 
     def _wake(self, coordinate: int, first: int, last: int, count: int) -> int:
@@ -340,7 +345,7 @@ class Watcher:
 
     def _fresh(self, legs: np.ndarray) -> None:
         """Brings rows of legs to the present prices."""
-        stale = legs[self.pricer.board.fresh[STAMP, legs] != self.version]
+        stale = self.pricer.stale(legs)
         if len(stale):
             self.pricer.fill_rows(np.unique(stale), self.at_ns, self.version)
 

@@ -16,6 +16,8 @@ from seawall.engine.bands import FALL, RISE
 from seawall.engine.faces import ON, UPPER, WITH_GAP
 from seawall.engine.pieces import (
     BASE,
+    BY_BASIS,
+    BY_VOL,
     FAR,
     FIRST,
     LAST,
@@ -44,8 +46,9 @@ from seawall.engine.state import (
     GAP_UNTIL,
     LADDER,
     LENGTH,
+    LOOSE,
+    MOVING,
     ORDER_LENGTH,
-    RESERVES,
     START,
     VEGA,
 )
@@ -57,13 +60,14 @@ LONGEST_NS = 30 * 3_600 * 10**9
 SHORTEST_NS = 10**9
 ENOUGH = 0.25  # of a coarse cell, for finer ones not to be worth their making
 LEAST_SHARE = 1e-3  # of a finest cell, for a band to be worth filing
+RESERVE_SHARE = 0.2  # of the safety, left for moves of volatility, and of basis
 TIME_SHARE = 0.1  # of the safety, left for the passing of time
 NANO_PER_LOT = 4.0  # rows and nodes are each rounded once
 NANO_PER_POSITION = 10_000.0  # a position's margin is rounded to micro, more than once
 
 
 @njit(error_model="numpy")
-def _add_slack(slopes, size, is_long, nodes_ns, now_ns, vol_move, basis_move, vol_reserve, basis_reserve, out):
+def _add_slack(slopes, size, is_long, nodes_ns, now_ns, out):
     """Adds one leg's part to slack[i]."""
     rest = NANO_PER_LOT * size + NANO_PER_POSITION
     low = slopes[DECAY] if is_long else slopes[CARRY]
@@ -71,18 +75,18 @@ def _add_slack(slopes, size, is_long, nodes_ns, now_ns, vol_move, basis_move, vo
     limit = slopes[DECAY_LIMIT]
     low_limit = limit if is_long else np.inf
     high_limit = np.inf if is_long else limit
-    jolt = slopes[VEGA] * vol_move + slopes[BASIS_SLOPE] * basis_move
-    reserve = slopes[VEGA] * vol_reserve + slopes[BASIS_SLOPE] * basis_reserve
-    out[NODES_LOW] += size * (min(low_limit, low * nodes_ns) + jolt) + rest
-    out[NODES_HIGH] += size * (min(high_limit, high * nodes_ns) + jolt) + rest
-    out[NOW_LOW] += size * (min(low_limit, low * now_ns) + reserve) + rest
-    out[NOW_HIGH] += size * (min(high_limit, high * now_ns) + reserve) + rest
+    out[NODES_LOW] += size * min(low_limit, low * nodes_ns) + rest
+    out[NODES_HIGH] += size * min(high_limit, high * nodes_ns) + rest
+    out[NOW_LOW] += size * min(low_limit, low * now_ns) + rest
+    out[NOW_HIGH] += size * min(high_limit, high * now_ns) + rest
+    out[BY_VOL] += size * slopes[VEGA]
+    out[BY_BASIS] += size * slopes[BASIS_SLOPE]
     out[RATE_LOW] += size * low
     out[RATE_HIGH] += size * high
 
 
 @njit(error_model="numpy")
-def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, motion, drift):
+def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift):
     """Sets slack for a certificate from now to until_ns; returns the end of validity of its legs."""
     valid_ns = np.iinfo(np.int64).max
     for i in range(count):
@@ -92,8 +96,7 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, motion, drift):
             out[k] = 0.0
         nodes_ns = np.float64(until_ns - nodes.times[u, BUILT])
         left_ns = np.float64(until_ns - now_ns)
-        vol, basis = motion[RESERVES], motion[RESERVES + 1]
-        moved_vol, moved_basis = drift[u, 0] + vol, drift[u, 1] + basis
+        vol, basis = scratch.reserve[0], scratch.reserve[1]
         positions = piece[LAST] - piece[FIRST]
         for k in range(positions + piece[ORDER_LAST] - piece[ORDER_FIRST]):
             if k < positions:
@@ -103,10 +106,13 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, motion, drift):
                 order = holdings.orders[piece[ORDER_FIRST] + k - positions]
                 leg, lots = order[orders.LEG], order[orders.LOTS]
             size = np.float64(abs(lots))
-            _add_slack(
-                nodes.slopes[leg], size, lots > 0, nodes_ns, left_ns, moved_vol, moved_basis, vol, basis, out
-            )
+            _add_slack(nodes.slopes[leg], size, lots > 0, nodes_ns, left_ns, out)
             valid_ns = min(valid_ns, nodes.valid_ns[leg])
+        jolt = out[BY_VOL] * vol + out[BY_BASIS] * basis
+        drifted = out[BY_VOL] * drift[u, 0] + out[BY_BASIS] * drift[u, 1]
+        for k in range(2):
+            out[NODES_LOW + k] += jolt + drifted
+            out[NOW_LOW + k] += jolt
     return valid_ns
 
 
@@ -147,7 +153,7 @@ def certify(kind, board, nodes, holdings, scratch, account, count, level, releas
             share = _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash)
         if share > LEAST_SHARE:
             return until_ns
-        if kind != CELLS or motion[RESERVES] > 0.0 or motion[RESERVES + 1] > 0.0:
+        if kind != CELLS:
             break
     return np.int64(0)
 
@@ -158,9 +164,10 @@ def _stand(
 ):
     """Makes the band so far from the present point; returns the end of the certificate, or 0."""
     until_ns = np.int64(now_ns)
+    scratch.reserve[0] = scratch.reserve[1] = 0.0
     # first as if no time passed, to see how much there is to share; then until the end
     for attempt in range(2):
-        valid_ns = _slacken(nodes, holdings, scratch, count, now_ns, until_ns, motion, drift)
+        valid_ns = _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift)
         if exact:
             bands.prepare_point(kind, board.tables, scratch, count, scratch.exact[with_orders], joint)
         else:
@@ -176,10 +183,36 @@ def _stand(
             until_ns = _ending(kind, board.tables, scratch, count, safety, now_ns, valid_ns)
             if until_ns <= now_ns:
                 return np.int64(0)
+            _set_reserves(kind, board.tables, scratch, count, safety, motion, drift)
     if exact:
         for i in range(count):
             scratch.edges[i, FALL] = scratch.edges[i, RISE] = board.index[scratch.pieces[i, UNDERLYING]]
     return until_ns
+
+
+@njit(error_model="numpy")
+def _set_reserves(kind, tables, scratch, count, safety, motion, drift):
+    """Leaves a share of the safety for moves of volatility and of basis, where they move at all: room
+    for none in the present anchor cell alone, for any where nothing depends on them."""
+    for k in range(2):
+        scratch.reserve[k] = 0.0
+        if motion[MOVING + k] == 0.0 or scratch.rule[WITH_GAP] > 0.0:
+            continue
+        room = motion[LOOSE + k]
+        worst = 0.0
+        for side in range(0, 2 * UPPER, UPPER):
+            by = 0.0
+            for i in range(count):
+                u = scratch.pieces[i, UNDERLYING]
+                share = bands.charge_share(tables.underlying_params[u], kind)
+                move = scratch.slack[i, BY_VOL + k]
+                by += bands.penalty(scratch.rule, side, move, move, share)
+                if move > 0.0:
+                    room = min(room, motion[LOOSE + k] - drift[u, k])
+            if scratch.rule[side + ON]:
+                worst = max(worst, by)
+        if worst > 0.0:
+            scratch.reserve[k] = max(0.0, min(room, RESERVE_SHARE * safety / worst))
 
 
 @njit(error_model="numpy")

@@ -16,9 +16,12 @@ SLOTS = 5
 # pieces[i, k]: the underlying, and its slices of positions and of orders
 UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST = range(5)
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
-# per ns of the two; then what of the basis charge is sure
-NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, LEAST_BASIS = (np.int64(k) for k in range(7))
-SLACKS = 7
+# per ns of the two; nano per unit of relative volatility and of relative basis; then what of the
+# basis charge is sure
+NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, BY_VOL, BY_BASIS, LEAST_BASIS = (
+    np.int64(k) for k in range(9)
+)
+SLACKS = 9
 
 
 class Scratch(NamedTuple):
@@ -28,7 +31,8 @@ class Scratch(NamedTuple):
     slack; upper: float64[SLOTS, 2, U, 2], value and charge in the witness scenario; stray:
     float64[SLOTS, 2, U, 2], nano below and above the chord; gap: float64[SLOTS, 2, U, GAPS],
     greatest gaps; ahead: float64[U, GAPS], gaps of the cell above the present one; slack:
-    float64[U, SLACKS]; edges: float64[U, 2], prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile:
+    float64[U, SLACKS]; reserve: float64[2], relative moves of volatility and basis that there is
+    room for; edges: float64[U, 2], prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile:
     int64[W]; exact: int64[2, U, W], profiles at the present point without and with orders;
     witness: int64[U, WITNESS]; rule: float64[RULE]; work: float64[CELLS + JOINT].
     """
@@ -40,6 +44,7 @@ class Scratch(NamedTuple):
     gap: np.ndarray
     ahead: np.ndarray
     slack: np.ndarray
+    reserve: np.ndarray
     edges: np.ndarray
     ends: np.ndarray
     profile: np.ndarray
@@ -61,6 +66,7 @@ def make_scratch(underlyings: int) -> Scratch:
         gap=np.zeros((SLOTS, 2, count, faces.GAPS)),
         ahead=np.zeros((count, faces.GAPS)),
         slack=np.zeros((count, SLACKS)),
+        reserve=np.zeros(2),
         edges=np.zeros((count, 2)),
         ends=np.zeros((SLOTS, count, 2)),
         profile=np.zeros(width, np.int64),

@@ -29,8 +29,7 @@ from seawall.kernels.tables import CELLS, TIERS, Tables
 from seawall.kernels.tier_rows import fill_tiers
 from seawall.margin.model import leg_arrays
 
-LOOSE_VOL, LOOSE_BASIS = 0.03, 0.008
-RESERVE = 2e-3  # relative move of volatility or basis that certificates leave room for, once it moves
+LOOSE_VOL, LOOSE_BASIS = 0.12, 0.008
 TIER_STEP = 0.005  # log-price step of the finest nodes of models without an anchor grid
 
 
@@ -103,7 +102,7 @@ class Pricer:
     def drifted(self, underlying: int, k: int, move: float) -> None:
         """Volatility (k = 0) or basis has moved by up to `move`, relative; too far, and nodes go."""
         self.drift[underlying, k] += 1.1 * move
-        if move > 0.0 and self.drift[underlying, k] > self.loose[k] - RESERVE:
+        if move > 0.0 and self.drift[underlying, k] > 0.5 * self.loose[k]:
             self.forget_nodes(underlying)
 
     def forget_nodes(self, underlying: int) -> None:

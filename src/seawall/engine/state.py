@@ -46,8 +46,10 @@ ITEM_TIME, ITEM_VOL, ITEM_BASIS = range(3)
 ACCOUNT_ITEMS = 3
 # clock[k]
 NOW, EPOCH, RELEASE_PPM, VERSION = range(4)
-# motion[k]: reserves of volatility and basis, and how far each has moved in all
-RESERVES, TOTALS = 0, 2
+# motion[k], for volatility and basis each: whether it moves at all, how far it has moved in all, and
+# how far the nodes are made to hold
+MOVING, TOTALS, LOOSE = 0, 2, 4
+MOTIONS = 6
 
 
 class Board(NamedTuple):

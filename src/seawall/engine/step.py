@@ -11,7 +11,7 @@ from numba import njit
 from seawall.engine import nodes as node_rows
 from seawall.engine.certificate import certify
 from seawall.engine.faces import TIER_ORDERS
-from seawall.engine.pieces import UNDERLYING, profile, slices
+from seawall.engine.pieces import BY_VOL, UNDERLYING, profile, slices
 from seawall.engine.state import (
     ACCOUNT_ITEMS,
     CASH,
@@ -26,12 +26,12 @@ from seawall.engine.state import (
     ITEM_TIME,
     ITEM_VOL,
     LENGTH,
+    MOVING,
     NOW,
     ORDER_LENGTH,
     ORDER_START,
     QUEUED,
     RELEASE_PPM,
-    RESERVES,
     STAMP,
     START,
     TOTALS,
@@ -172,6 +172,15 @@ def _jitter(account):
 
 
 @njit(error_model="numpy")
+def holds_by(scratch, count, k):
+    """Whether anything of the sliced account depends on volatility (k = 0) or on basis."""
+    depends = False
+    for i in range(count):
+        depends = depends or scratch.slack[i, BY_VOL + k] > 0.0
+    return depends
+
+
+@njit(error_model="numpy")
 def file(index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion):
     """Files a certificate's band edges and end; False where one is too close to be filed."""
     buckets = watch.wheel.heads.shape[1]
@@ -202,10 +211,9 @@ def file(index, holdings, watch, account, count, scratch, until_ns, clock, origi
                 wheel.insert(watch.wheel, item + side, 2 * u + side, bucket)
     wheel.insert(watch.wheel, ACCOUNT_ITEMS * account + ITEM_TIME, 2 * underlying_count, due % buckets)
     for k in range(2):
-        reserve, total = motion[RESERVES + k], motion[TOTALS + k]
-        if reserve > 0.0:
-            bucket = np.int64(np.floor((total + reserve) / MOVE_BUCKET))
-            if bucket <= np.int64(np.floor(total / MOVE_BUCKET)) or bucket >= buckets:
+        if motion[MOVING + k] > 0.0 and holds_by(scratch, count, k):
+            bucket = np.int64(np.floor((motion[TOTALS + k] + scratch.reserve[k]) / MOVE_BUCKET))
+            if bucket >= buckets:
                 return False
             item = ACCOUNT_ITEMS * account + (ITEM_VOL if k == 0 else ITEM_BASIS)
             wheel.insert(watch.wheel, item, 2 * underlying_count + 1 + k, bucket)
@@ -262,7 +270,7 @@ def process(
     nodes_wanted: bool[U] and legs_wanted: int32[wanted[ROWS_WANTED]] saying which. mode: as
     above; FIGURES_ONLY puts the figures into `decided` and records nothing. decided: int64[>=
     count, 6], rows (account, old level, new level, equity, initial, maintenance) from
-    wanted[DECISIONS] on. clock, motion: int64[4], float64[4], see the top of this file.
+    wanted[DECISIONS] on. clock, motion: int64[4], float64[MOTIONS], see `state.py`.
     """
     wanted[PENDING] = 0
     wanted[ROWS_WANTED] = 0

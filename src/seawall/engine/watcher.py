@@ -17,7 +17,7 @@ from seawall.engine import pieces, step
 from seawall.engine.book import EngineBook
 from seawall.engine.desk import Desk
 from seawall.engine.glide import Glide, next_glide
-from seawall.engine.pricer import RESERVE, Pricer
+from seawall.engine.pricer import Pricer
 from seawall.engine.state import (
     ACCOUNT_ITEMS,
     CASH,
@@ -25,7 +25,9 @@ from seawall.engine.state import (
     EVALUATED,
     HOT_COUNT,
     LENGTH,
-    RESERVES,
+    LOOSE,
+    MOTIONS,
+    MOVING,
     START,
     SUMS,
     TOTALS,
@@ -40,7 +42,7 @@ from seawall.margin.model import Model, leg_arrays
 
 BUCKETS = 1 << 17
 EDGE_BUCKETS = 2_000  # a price this near the end of its wheel re-centres it
-JOLT = 0.05  # a relative move beyond this is a new surface: every holder is evaluated
+EDGE_OF_MOVES = BUCKETS // 2  # of all moves of volatility, or basis: everybody is filed anew
 
 
 class Watcher:
@@ -74,7 +76,7 @@ class Watcher:
         self.one_decided = np.zeros((1, 6), np.int64)
         self.wanted = np.zeros(4, np.int64)
         self.nodes_wanted = np.zeros(underlyings, np.bool_)
-        self.motion = np.zeros(4)
+        self.motion = np.zeros(MOTIONS)
         self.origins = np.zeros(underlyings, np.int64)
         self.index = np.asarray(market.legs.index, np.float64).copy()
         self._price_by(tables)
@@ -91,7 +93,7 @@ class Watcher:
         """Rows and nodes of a (new) model."""
         self.pricer = Pricer(self.desk.base, self.model, tables, self.index)
         self.legs_wanted = np.zeros(len(self.pricer.legs.kind), np.int32)
-        self.pricer.loosen(self.motion[RESERVES:TOTALS] > 0.0)
+        self._loosen()
 
     # -- events ------------------------------------------------------------------------------
 
@@ -238,34 +240,34 @@ class Watcher:
         self._advance(at_ns)
         self.pricer.forget_gaps()
         self.pricer.later(self.version)
-        reserves, totals = self.motion[RESERVES:TOTALS], self.motion[TOTALS:]
-        first_of_its_kind = any(size > 0.0 and reserves[k] == 0.0 for k, size in enumerate(sizes))
-        for k, size in enumerate(sizes):
-            if size > 0.0:
-                reserves[k] = RESERVE
+        moving, totals = self.motion[MOVING:TOTALS], self.motion[TOTALS:LOOSE]
+        first_of_its_kind = any(size > 0.0 and moving[k] == 0.0 for k, size in enumerate(sizes))
+        moving[np.array(sizes) > 0.0] = 1.0
         glided = self._glide_step(at_ns, -1, 0.0)
         if first_of_its_kind:
-            self.pricer.loosen(reserves > 0.0)
+            self._loosen()
         else:
             for k, move in enumerate(moves):
                 for u in range(len(self.index)):
                     first, last = self.pricer.leg_first[u : u + 2]
                     self.pricer.drifted(u, k, float(move[first:last].max(initial=0.0)))
-        if first_of_its_kind or max(sizes) > JOLT:
-            totals[:] = 0.0
-            return self._everybody()
-        if glided:
+        if first_of_its_kind or glided:
             return self._everybody()
         count = self._overdue(at_ns)
-        for k in range(len(moves)):
+        for k in np.flatnonzero(sizes).tolist():
             before = int(totals[k] // step.MOVE_BUCKET)
             totals[k] += 1.1 * sizes[k]
             after = int(totals[k] // step.MOVE_BUCKET)
-            if after >= BUCKETS - 2 * int(RESERVE / step.MOVE_BUCKET):
-                totals[:] = 0.0
+            if after >= EDGE_OF_MOVES:
+                totals[k] = 0.0
                 return self._everybody()
             count = self._wake(2 * len(self.index) + 1 + k, before, after, count)
         return self._process(count, False)
+
+    def _loosen(self) -> None:
+        """Makes nodes hold for the moves of volatility and basis, if these move at all."""
+        self.pricer.loosen(self.motion[MOVING:TOTALS] > 0.0)
+        self.motion[LOOSE:] = self.pricer.loose
 
     def _overdue(self, at_ns: int, ticked: int = -1) -> int:
         """Accounts whose certificate has ended, and those without one; where no time has passed,

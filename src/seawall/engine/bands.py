@@ -6,7 +6,6 @@ legs in that cell, so the bounds at a share of the way are linear in the share.
 """
 
 import numpy as np
-from numba import njit
 
 from seawall.engine import faces
 from seawall.engine.faces import FACTOR, FLAT, LOWER, ON, UPPER, WITH_GAP
@@ -26,6 +25,7 @@ from seawall.engine.pieces import (
 )
 from seawall.engine.state import PRESENT, RING
 from seawall.kernels import cells, orders
+from seawall.kernels.compiled import inner
 from seawall.kernels.tables import CELLS, tables_at
 
 FALL, RISE = 0, 1
@@ -33,13 +33,13 @@ NANO_PER_ACCOUNT = 20_000.0
 RELATIVE_SLACK = 1e-12
 
 
-@njit(error_model="numpy")
+@inner
 def charge_share(params, kind):
     """How far charges may move for each unit that values move."""
     return 1.0 + (params[cells.PARAM_CONCENTRATION_RATE] * 1e-6 if kind == CELLS else 0.0)
 
 
-@njit(error_model="numpy")
+@inner
 def penalty(rule, side, low, high, share):
     """How far a part of the bound may be off where values may be `low` lower and `high` higher:
     a value counts at most max(1, factor) times one way and factor - 1 times the other."""
@@ -48,7 +48,7 @@ def penalty(rule, side, low, high, share):
     return max(1.0, factor) * worse + max(0.0, factor - 1.0) * other + flat * share * (low + high)
 
 
-@njit(error_model="numpy")
+@inner
 def _strays(nodes, holdings, piece, width, node, out):
     """out = (nano below, nano above) that the piece may leave its chords in the cell above a node."""
     ring = node & (RING - 1)
@@ -68,7 +68,7 @@ def _strays(nodes, holdings, piece, width, node, out):
             out[1] -= lots * nodes.stray[width, ring, leg]
 
 
-@njit(error_model="numpy")
+@inner
 def prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_orders, joint):
     """Fills a slot with one stage of the ladder, both sides: the ends of the present cell of a
     width, or those of its neighbours (for which the former must have been prepared before)."""
@@ -95,13 +95,13 @@ def prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_ord
             scratch.ends[slot, i, side] = nodes.ladder[u, width, place]
 
 
-@njit(error_model="numpy")
+@inner
 def _gap_of(x, c):
     """The c-th gap of a profile: in the first shock, then in the second."""
     return np.float64(x[cells.GAP + c] if c < cells.CELLS else cells.vega_gap(x, c - cells.CELLS))
 
 
-@njit(error_model="numpy")
+@inner
 def _take_gaps(scratch, i, slot, side, far, x):
     """Sets the gaps of the cell between a node and what lies nearer to the price: a node's row
     holds those of the cell above it."""
@@ -118,7 +118,7 @@ def _take_gaps(scratch, i, slot, side, far, x):
             ahead[i, c] = mine
 
 
-@njit(error_model="numpy")
+@inner
 def _put(kind, tables, scratch, i, x, slot, side, slack_from, joint):
     """Turns a profile into the parts of both bounds, less the slack of time, volatility, basis."""
     rule, work = scratch.rule, scratch.work
@@ -137,7 +137,7 @@ def _put(kind, tables, scratch, i, x, slot, side, slack_from, joint):
         out[0] += penalty(rule, UPPER, low, high, share)
 
 
-@njit(error_model="numpy")
+@inner
 def prepare_point(kind, tables, scratch, count, profiles, joint):
     """Fills the slot BASE from the exact profiles of the present point."""
     for i in range(count):
@@ -148,7 +148,7 @@ def prepare_point(kind, tables, scratch, count, profiles, joint):
             _put(kind, tables, scratch, i, profiles[i], BASE, side, NOW_LOW, joint)
 
 
-@njit(error_model="numpy")
+@inner
 def least_basis(tables, nodes, holdings, scratch, i):
     """What of the i-th piece's basis charge is sure inside the finest present cell: the charge now less
     the most that its legs' basis columns can move by."""
@@ -168,7 +168,7 @@ def least_basis(tables, nodes, holdings, scratch, i):
     return max(0.0, charge)
 
 
-@njit(error_model="numpy")
+@inner
 def choose_witnesses(kind, tables, scratch, count, joint, profiles):
     """The witness terms at the profiles (int64[U, W]) of the present point."""
     rule, work = scratch.rule, scratch.work
@@ -194,7 +194,7 @@ def choose_witnesses(kind, tables, scratch, count, joint, profiles):
         faces.choose_witness(profiles[i], params, scenario, joint, scratch.witness[i])
 
 
-@njit(error_model="numpy")
+@inner
 def _height(scratch, count, cash, slot, side, scenario):
     """Distance of a slot's bound from its line: from below in one joint scenario, or from above."""
     out = -NANO_PER_ACCOUNT - RELATIVE_SLACK * abs(cash)
@@ -210,7 +210,7 @@ def _height(scratch, count, cash, slot, side, scenario):
     return out
 
 
-@njit(error_model="numpy")
+@inner
 def safety(scratch, count, joint, cash, slot):
     """The least distance of a slot's bounds from a line; negative where it does not stand."""
     safety = np.inf
@@ -221,7 +221,7 @@ def safety(scratch, count, joint, cash, slot):
     return safety
 
 
-@njit(error_model="numpy")
+@inner
 def outside(scratch, i, side, slot):
     """Whether a slot's end lies beyond the band so far."""
     if side == FALL:
@@ -229,7 +229,7 @@ def outside(scratch, i, side, slot):
     return scratch.ends[slot, i, RISE] > scratch.edges[i, RISE]
 
 
-@njit(error_model="numpy")
+@inner
 def _bend(scratch, i, side, slot, which, joint):
     """What a mix of the band so far and a slot may be off by: the stray between them, and how much
     the gaps grow."""
@@ -246,7 +246,7 @@ def _bend(scratch, i, side, slot, which, joint):
     return out
 
 
-@njit(error_model="numpy")
+@inner
 def reach(scratch, count, joint, cash, slot):
     """The greatest share of the way, in [0, 1], from the band so far to a stage in that slot that
     stands, for every underlying both ways at once. The bounds at a share are linear in it."""
@@ -278,7 +278,7 @@ def reach(scratch, count, joint, cash, slot):
     return best
 
 
-@njit(error_model="numpy")
+@inner
 def _drop(scratch, i, slot, which, j):
     """How much nearer to its line one underlying's part is in a slot than in the band so far."""
     drop = 0.0
@@ -294,7 +294,7 @@ def _drop(scratch, i, slot, which, j):
     return drop
 
 
-@njit(error_model="numpy")
+@inner
 def advance(scratch, i, side, slot, share, joint, base, out):
     """Writes into slot `out` one side of the band a share of the way from `base` to a slot."""
     off = _bend(scratch, i, side, slot, LOWER, joint)
@@ -311,7 +311,7 @@ def advance(scratch, i, side, slot, share, joint, base, out):
         scratch.gap[out, side, i, c] = max(scratch.gap[base, side, i, c], scratch.gap[slot, side, i, c])
 
 
-@njit(error_model="numpy")
+@inner
 def move(scratch, count, joint, slot, share):
     """Takes the band so far a share of the way to a slot, every underlying both ways."""
     edges = scratch.edges
@@ -324,7 +324,7 @@ def move(scratch, count, joint, slot, share):
                 edges[i, side] += share * (scratch.ends[slot, i, side] - edges[i, side])
 
 
-@njit(error_model="numpy")
+@inner
 def start_from_cells(scratch, count, joint):
     """Makes the present cells of the finest width, in the slot STAGE, the band so far."""
     for i in range(count):

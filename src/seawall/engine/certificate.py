@@ -9,7 +9,6 @@ band. Proof and picture: docs/tripwires.md.
 """
 
 import numpy as np
-from numba import njit
 
 from seawall.engine import bands, faces
 from seawall.engine.bands import FALL, RISE
@@ -53,6 +52,7 @@ from seawall.engine.state import (
     VEGA,
 )
 from seawall.kernels import orders
+from seawall.kernels.compiled import inner
 from seawall.kernels.tables import CELLS
 
 STAGES = 2 * LADDER  # of each width: to the ends of the present cell, then one cell further
@@ -66,7 +66,7 @@ NANO_PER_LOT = 4.0  # rows and nodes are each rounded once
 NANO_PER_POSITION = 10_000.0  # a position's margin is rounded to micro, more than once
 
 
-@njit(error_model="numpy")
+@inner
 def _add_slack(slopes, size, is_long, nodes_ns, now_ns, out):
     """Adds one leg's part to slack[i]."""
     rest = NANO_PER_LOT * size + NANO_PER_POSITION
@@ -85,7 +85,7 @@ def _add_slack(slopes, size, is_long, nodes_ns, now_ns, out):
     out[RATE_HIGH] += size * high
 
 
-@njit(error_model="numpy")
+@inner
 def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift):
     """Sets slack for a certificate from now to until_ns; returns the end of validity of its legs."""
     valid_ns = np.iinfo(np.int64).max
@@ -116,7 +116,7 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift):
     return valid_ns
 
 
-@njit(error_model="numpy")
+@inner
 def certify(kind, board, nodes, holdings, scratch, account, count, level, release, now_ns, motion, drift, exact):
     """Finds bands for an account that `slices` has cut into `count` underlyings.
 
@@ -158,7 +158,7 @@ def certify(kind, board, nodes, holdings, scratch, account, count, level, releas
     return np.int64(0)
 
 
-@njit(error_model="numpy")
+@inner
 def _stand(
     kind, board, nodes, holdings, scratch, account, count, with_orders, joint, cash, now_ns, motion, drift, exact
 ):
@@ -190,7 +190,7 @@ def _stand(
     return until_ns
 
 
-@njit(error_model="numpy")
+@inner
 def _set_reserves(kind, tables, scratch, count, safety, motion, drift):
     """Leaves a share of the safety for moves of volatility and of basis, where they move at all: room
     for none in the present anchor cell alone, for any where nothing depends on them."""
@@ -215,7 +215,7 @@ def _set_reserves(kind, tables, scratch, count, safety, motion, drift):
             scratch.reserve[k] = max(0.0, min(room, RESERVE_SHARE * safety / worst))
 
 
-@njit(error_model="numpy")
+@inner
 def _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash):
     """Widens the band so far, from coarse cells to fine ones, until one takes it far enough; at the
     end, single sides that cost nothing. Returns the share of a stage it took at best.
@@ -251,7 +251,7 @@ def _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, ca
     return best
 
 
-@njit(error_model="numpy")
+@inner
 def _gaps_until(board, holdings, account):
     """Until when the present gaps of an account's positions hold."""
     row = holdings.accounts[account]
@@ -261,7 +261,7 @@ def _gaps_until(board, holdings, account):
     return until_ns
 
 
-@njit(error_model="numpy")
+@inner
 def _ending(kind, tables, scratch, count, safety, now_ns, valid_ns):
     """End of a certificate: a share of the safety for the passing of time, within limits."""
     length = np.float64(LONGEST_NS)
@@ -277,7 +277,7 @@ def _ending(kind, tables, scratch, count, safety, now_ns, valid_ns):
     return min(now_ns + np.int64(length), valid_ns)
 
 
-@njit(error_model="numpy")
+@inner
 def _extend(nodes, scratch, count, joint, cash):
     """Takes single sides of the band so far to the end of the ladder wherever that costs nothing."""
     for i in range(count):

@@ -13,9 +13,9 @@ All in float64 nano; `certificate.py` leaves a slack far above float rounding.
 """
 
 import numpy as np
-from numba import njit
 
 from seawall.kernels import cells, tiers
+from seawall.kernels.compiled import inner
 from seawall.kernels.tables import CELLS
 
 GAPS = 2 * cells.CELLS
@@ -54,7 +54,7 @@ WITH_GAP = 9  # whether gaps are those of the present anchor cell and step of li
 RULE = 10
 
 
-@njit(error_model="numpy")
+@inner
 def set_rule(kind, level, release, scalars, rule):
     """What must be shown for a status to stay: equity above the next line below it, and under
     `1 + release` times the line above it (under `release` times maintenance when bankrupt)."""
@@ -74,7 +74,7 @@ def set_rule(kind, level, release, scalars, rule):
     rule[OFFSET] = scalars[cells.SCALAR_OFFSET] * 1e-6 if kind == CELLS else 0.0
 
 
-@njit(error_model="numpy")
+@inner
 def tier_profile(tables, legs, lots, start, stop, out):
     """out[TIER_PROFILE] of the positions [start, stop) at the tables' prices."""
     extra, rows, scalars = tables.extra, tables.scenario_params, tables.scalars
@@ -94,7 +94,7 @@ def tier_profile(tables, legs, lots, start, stop, out):
         out[TIER_CHARGE] += tiers.position_charge(extra, leg, quantity) * 1000
 
 
-@njit(error_model="numpy")
+@inner
 def _tier_margin(x, which):
     if which == NOTHING:
         return 0
@@ -102,7 +102,7 @@ def _tier_margin(x, which):
     return margin + x[TIER_CHARGE]
 
 
-@njit(error_model="numpy")
+@inner
 def _charges(x, params):
     """Charges of a profile of `cells.py` that no factor scales."""
     above = x[cells.GROSS] - params[cells.PARAM_CONCENTRATION_FROM] * 1000.0
@@ -110,13 +110,13 @@ def _charges(x, params):
     return x[cells.LINEAR_CHARGE] + concentration
 
 
-@njit(error_model="numpy")
+@inner
 def _dip(gap, difference):
     excess = gap - 0.25 * difference
     return excess * excess / gap if excess > 0.0 else 0.0
 
 
-@njit(error_model="numpy")
+@inner
 def lower(kind, x, gaps, params, rule, joint, work, z):
     """z[: joint] of a profile x with gaps (float64[GAPS], of each cell in the first shock, then in the second). joint: 1 where the account has one
     underlying (or the model no scenarios), else JOINT. work: float64[CELLS]."""
@@ -163,7 +163,7 @@ def lower(kind, x, gaps, params, rule, joint, work, z):
     z[SHORT_MINIMUM_JOINT] -= factor * x[cells.SHORT_MINIMUM]
 
 
-@njit(error_model="numpy")
+@inner
 def upper(kind, x, params, rule, witness, least_basis, out):
     """out = (value, charge) of a profile in the witness scenario: value less charge is at least
     its part of equity less the requirement. The charge rises with the price of every leg; of the
@@ -192,7 +192,7 @@ def upper(kind, x, params, rule, witness, least_basis, out):
     out[1] = flat * (_charges(x, params) + least_basis)
 
 
-@njit(error_model="numpy")
+@inner
 def choose_witness(x, params, scenario, joint, witness):
     """The term of one underlying's profile that the joint scenario stands on; where the account
     has one underlying, the worst of all."""
@@ -224,7 +224,7 @@ def choose_witness(x, params, scenario, joint, witness):
     witness[WITNESS_OFFSET] = joint > 1 and worst > x[cells.MARK]
 
 
-@njit(error_model="numpy")
+@inner
 def _worst_cell(x, first, last, low_level, high_level, worst, column, witness):
     """Notes the columns, the gap and the place between them of the cell with the least floor, if it
     is below `worst`; returns that floor."""

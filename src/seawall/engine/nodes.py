@@ -7,7 +7,6 @@ shared by all accounts and survive until the price leaves their cells or they gr
 """
 
 import numpy as np
-from numba import njit
 
 from seawall.engine.state import (
     AROUND,
@@ -25,6 +24,7 @@ from seawall.engine.state import (
     VEGA,
 )
 from seawall.kernels import anchors, rows
+from seawall.kernels.compiled import entry, inner
 from seawall.kernels.normal import log_, norm_cdf, norm_pdf
 
 VEGA_MAX = 0.3989422804014328  # greatest vega per unit of total volatility and strike: φ(0)
@@ -38,7 +38,7 @@ def ladder_steps(steps: np.ndarray) -> np.ndarray:
     return steps[:, None] * np.float64(LADDER_GROWTH) ** np.arange(LADDER)
 
 
-@njit(error_model="numpy")
+@inner
 def locate(nodes, underlying, index, now_ns):
     """Whether the nodes around a price are there; notes the present cells and the nodes' prices."""
     if now_ns >= nodes.times[underlying, REBUILD]:
@@ -60,7 +60,7 @@ def locate(nodes, underlying, index, now_ns):
     return True
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@entry
 def fill_slopes(legs, model, which, price, now_ns, slopes, valid_ns):
     """Measures the slopes of the legs in `which` from now on; returns the shortest life, ns."""
     shortest = np.int64(OLDEST_NS) * 8
@@ -71,7 +71,7 @@ def fill_slopes(legs, model, which, price, now_ns, slopes, valid_ns):
     return shortest
 
 
-@njit(error_model="numpy")
+@inner
 def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
     """Sets the slopes and the validity of one leg; returns its remaining life in ns.
 
@@ -125,7 +125,7 @@ def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
     return expiry_ns - now_ns
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@entry
 def fill_strays(legs, model, shocks, which, node, step, now_ns, loose_vol, loose_basis, columns, out):
     """out[leg] = how far one lot of the legs in `which`, all of one underlying, may lie below its
     chord on the cell above a node, nano."""
@@ -136,13 +136,13 @@ def fill_strays(legs, model, shocks, which, node, step, now_ns, loose_vol, loose
         out[leg] = _stray(legs, model, shocks[legs.underlying[leg]], leg, low, high, now_ns, loose_vol, loose_basis, columns)
 
 
-@njit(cache=True, error_model="numpy")
+@entry
 def node_price(node, step):
     """The price of a node."""
     return anchors.cell_low(node, step) / (1.0 - anchors.SLACK)
 
 
-@njit(error_model="numpy")
+@inner
 def _stray(legs, model, shock, leg, low, high, now_ns, loose_vol, loose_basis, columns):
     """Greatest distance of one lot below its chord on [low, high], over the columns, nano, while the
     slopes hold and volatility and basis stay within what they may loosely move by.

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from seawall.engine import faces
 from seawall.engine.state import LENGTH, ORDER_LENGTH, ORDER_START, START
 from seawall.kernels import cells, orders
+from seawall.kernels.compiled import inner
 from seawall.kernels.tables import CELLS
 
 # slots of bounds: the band so far, the next stage, and the two last stages of the ladder
@@ -34,7 +34,7 @@ class Scratch(NamedTuple):
     float64[U, SLACKS]; reserve: float64[2], relative moves of volatility and basis that there is
     room for; edges: float64[U, 2], prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile:
     int64[W]; exact: int64[2, U, W], profiles at the present point without and with orders;
-    witness: int64[U, WITNESS]; rule: float64[RULE]; work: float64[CELLS + JOINT].
+    witness: int64[U, WITNESS]; rule: float64[RULE]; work: float64[CELLS + JOINT]; figures: int64[4].
     """
 
     pieces: np.ndarray
@@ -52,6 +52,7 @@ class Scratch(NamedTuple):
     witness: np.ndarray
     rule: np.ndarray
     work: np.ndarray
+    figures: np.ndarray
 
 
 def make_scratch(underlyings: int) -> Scratch:
@@ -74,10 +75,11 @@ def make_scratch(underlyings: int) -> Scratch:
         witness=np.zeros((count, faces.WITNESS), np.int64),
         rule=np.zeros(faces.RULE),
         work=np.zeros(cells.CELLS + faces.JOINT),
+        figures=np.zeros(4, np.int64),
     )
 
 
-@njit(error_model="numpy")
+@inner
 def slices(of, holdings, account, pieces):
     """Cuts an account's positions and orders by underlying; returns how many underlyings.
 
@@ -105,7 +107,7 @@ def slices(of, holdings, account, pieces):
     return count
 
 
-@njit(error_model="numpy")
+@inner
 def profile(kind, tables, holdings, piece, with_orders, out):
     """Profile of one underlying of a sliced account, at the tables' prices, into int64[W]."""
     leg, lots = holdings.leg, holdings.lots

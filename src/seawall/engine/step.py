@@ -6,7 +6,6 @@ runs again on those accounts alone.
 """
 
 import numpy as np
-from numba import njit
 
 from seawall.engine import nodes as node_rows
 from seawall.engine.certificate import certify
@@ -43,6 +42,7 @@ from seawall.engine.state import (
     WATCH_UNDERLYING,
 )
 from seawall.kernels import cells, orders, tiers, wheel
+from seawall.kernels.compiled import entry, inner
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.normal import log_
 from seawall.kernels.tables import CELLS
@@ -58,7 +58,7 @@ CERTIFY_FIRST, EXACTLY, FIGURES_ONLY = 0, 1, 2
 DECISIONS, PENDING, ROWS_WANTED = 0, 1, 2
 
 
-@njit(error_model="numpy")
+@inner
 def rows_ready(board, holdings, account, version, legs_wanted, wanted):
     """Whether every row of an account is of the present; asks for those that are not."""
     row = holdings.accounts[account]
@@ -77,7 +77,7 @@ def rows_ready(board, holdings, account, version, legs_wanted, wanted):
     return ready
 
 
-@njit(error_model="numpy")
+@inner
 def evaluate(kind, tables, holdings, account, count, scratch, out):
     """Exact figures of a sliced account from rows of the present, open orders included.
 
@@ -102,7 +102,7 @@ def evaluate(kind, tables, holdings, account, count, scratch, out):
             out[1] += exact[1, i, TIER_ORDERS] // 1000
 
 
-@njit(cache=True, error_model="numpy")
+@entry
 def next_level(level, figures, release_ppm):
     """Status after an evaluation. Worsening is immediate; a status is left only once equity
     stands above its line by `release_ppm` of the requirement, so that it does not flap."""
@@ -126,7 +126,7 @@ def next_level(level, figures, release_ppm):
     return level
 
 
-@njit(cache=True, error_model="numpy")
+@entry
 def unfile(holdings, watch, account):
     """Takes every item of an account out of the wheel and the account off the hot list."""
     accounts = len(watch.level)
@@ -146,7 +146,7 @@ def unfile(holdings, watch, account):
         watch.sums[HOT_COUNT] = last
 
 
-@njit(error_model="numpy")
+@inner
 def keep_hot(holdings, watch, pieces, count, account):
     """Puts an account, cut into `count` pieces, on the list that every event evaluates."""
     for i in range(count):
@@ -158,20 +158,20 @@ def keep_hot(holdings, watch, pieces, count, account):
         watch.sums[HOT_COUNT] = at + 1
 
 
-@njit(cache=True, error_model="numpy")
+@entry
 def price_bucket(price, origin):
     """Bucket of a price on its wheel; the origin is the bucket of the first price less half."""
     return np.int64(np.floor(log_(price) / PRICE_BUCKET)) - origin
 
 
-@njit(error_model="numpy")
+@inner
 def _jitter(account):
     """A share in [0.8, 1] that is the account's own, so that bands made together part."""
     mixed = (np.uint64(account) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     return 0.8 + 0.2 * np.float64(mixed >> np.uint64(40)) / np.float64(1 << 24)
 
 
-@njit(error_model="numpy")
+@inner
 def holds_by(scratch, count, k):
     """Whether anything of the sliced account depends on volatility (k = 0) or on basis."""
     depends = False
@@ -180,7 +180,7 @@ def holds_by(scratch, count, k):
     return depends
 
 
-@njit(error_model="numpy")
+@inner
 def file(index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion):
     """Files a certificate's band edges and end; False where one is too close to be filed."""
     buckets = watch.wheel.heads.shape[1]
@@ -220,7 +220,7 @@ def file(index, holdings, watch, account, count, scratch, until_ns, clock, origi
     return True
 
 
-@njit(error_model="numpy")
+@inner
 def certify_and_file(
     kind, board, nodes, holdings, watch, account, count, scratch, clock, motion, drift, origins, exact
 ):
@@ -237,7 +237,7 @@ def certify_and_file(
     return False
 
 
-@njit(error_model="numpy")
+@inner
 def record(watch, account, figures, release_ppm, decided, wanted):
     """Notes an exact evaluation, and a change of status if it is one."""
     watch.sums[EVALUATED] += 1
@@ -257,7 +257,7 @@ def record(watch, account, figures, release_ppm, decided, wanted):
     wanted[DECISIONS] += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@entry
 def process(
     kind, board, nodes, holdings, watch, scratch, clock, motion, drift, origins, mode, touched, count, nodes_wanted,
     legs_wanted, decided, wanted,
@@ -274,7 +274,7 @@ def process(
     """
     wanted[PENDING] = 0
     wanted[ROWS_WANTED] = 0
-    figures = np.empty(4, np.int64)
+    figures = scratch.figures
     for t in range(count):
         code = touched[t]
         account = code if code >= 0 else ~code
@@ -320,7 +320,7 @@ def process(
                 keep_hot(holdings, watch, scratch.pieces, pieces, account)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@entry
 def wake(watch, holdings, coordinate, first, last, seen, version, items, out, count):
     """Drains buckets first..last of a coordinate into out (accounts, each once per version)."""
     drained = wheel.drain(watch.wheel, coordinate, first, last, items, 0)
@@ -338,7 +338,7 @@ def wake(watch, holdings, coordinate, first, last, seen, version, items, out, co
     return count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@entry
 def wake_hot(watch, holdings, only, seen, version, out, count):
     """Adds the hot list to out; where only >= 0, those that are exposed to that underlying."""
     for k in range(watch.sums[HOT_COUNT]):

@@ -7,7 +7,8 @@ what differs between models is what the columns mean, and each model's file says
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from seawall.kernels.compiled import inner
 
 TIERS = 0
 CELLS = 1
@@ -38,7 +39,7 @@ class Tables(NamedTuple):
     scalars: np.ndarray
 
 
-@njit(error_model="numpy")
+@inner
 def tables_at(tables, values, extra):
     """The same tables with other rows."""
     return Tables(

@@ -8,7 +8,8 @@ walks only the buckets that it crosses. One item is in at most one bucket.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from seawall.kernels.compiled import inner
 
 NONE = -1
 NEXT, PREV = 0, 1
@@ -32,7 +33,7 @@ def make(coordinates: int, buckets: int, items: int) -> Wheel:
     )
 
 
-@njit(error_model="numpy")
+@inner
 def remove(wheel, item):
     """Takes an item out of its bucket, if it is in one."""
     place = wheel.place[item]
@@ -49,7 +50,7 @@ def remove(wheel, item):
     wheel.place[item] = NONE
 
 
-@njit(error_model="numpy")
+@inner
 def insert(wheel, item, coordinate, bucket):
     """Files an item that is in no bucket."""
     head = wheel.heads[coordinate, bucket]
@@ -61,7 +62,7 @@ def insert(wheel, item, coordinate, bucket):
     wheel.place[item] = np.int64(coordinate) * wheel.heads.shape[1] + bucket
 
 
-@njit(error_model="numpy")
+@inner
 def drain(wheel, coordinate, first, last, out, count):
     """Takes out every item of buckets first..last (inclusive) into out[count:]; returns count."""
     for bucket in range(first, last + 1):

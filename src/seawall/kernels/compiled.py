@@ -1,0 +1,12 @@
+"""How kernels are compiled: without reference counts, since they only read and write arrays that
+their callers hold. Numba would otherwise count, atomically, every view of a row; here that costs more
+than the arithmetic, and half of the compile time.
+
+`inner` is for what compiled code calls, `entry` for what Python calls (kept on disk, and the lock of
+the interpreter released). Neither may allocate an array or return one to Python.
+"""
+
+from numba import njit
+
+inner = njit(error_model="numpy", _nrt=False)
+entry = njit(error_model="numpy", _nrt=False, nogil=True, cache=True)

@@ -48,6 +48,7 @@ from seawall.engine.state import (
     LOOSE,
     MOVING,
     ORDER_LENGTH,
+    SINCE_NODES,
     START,
     VEGA,
 )
@@ -109,7 +110,7 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift):
             _add_slack(nodes.slopes[leg], size, lots > 0, nodes_ns, left_ns, out)
             valid_ns = min(valid_ns, nodes.valid_ns[leg])
         jolt = out[BY_VOL] * vol + out[BY_BASIS] * basis
-        drifted = out[BY_VOL] * drift[u, 0] + out[BY_BASIS] * drift[u, 1]
+        drifted = out[BY_VOL] * drift[u, SINCE_NODES] + out[BY_BASIS] * drift[u, SINCE_NODES + 1]
         for k in range(2):
             out[NODES_LOW + k] += jolt + drifted
             out[NOW_LOW + k] += jolt
@@ -121,8 +122,7 @@ def certify(kind, board, nodes, holdings, scratch, account, count, level, releas
     """Finds bands for an account that `slices` has cut into `count` underlyings.
 
     exact: whether scratch.exact holds the profiles at the present point; without, only accounts
-    of level 0 can be certified. motion: `state.py`; drift: float64[U, 2], relative moves of
-    volatility and basis since the nodes were built. Returns the end of the certificate in ns, or
+    of level 0 can be certified. motion: float64[MOTIONS], drift: float64[U, DRIFTS]: `state.py`. Returns the end of the certificate in ns, or
     0 where none could be had; edges[i] = (fall, rise) prices of the i-th underlying.
     """
     rule, tables = scratch.rule, board.tables
@@ -208,7 +208,7 @@ def _set_reserves(kind, tables, scratch, count, safety, motion, drift):
                 move = scratch.slack[i, BY_VOL + k]
                 by += bands.penalty(scratch.rule, side, move, move, share)
                 if move > 0.0:
-                    room = min(room, motion[LOOSE + k] - drift[u, k])
+                    room = min(room, motion[LOOSE + k] - drift[u, SINCE_NODES + k])
             if scratch.rule[side + ON]:
                 worst = max(worst, by)
         if worst > 0.0:

@@ -13,11 +13,14 @@ from seawall.engine import nodes as node_rows
 from seawall.engine.state import (
     AROUND,
     BUILT,
+    DRIFTS,
+    IN_ALL,
     LADDER,
     LADDER_STEP,
     READY,
     REBUILD,
     RING,
+    SINCE_NODES,
     SLOPES,
     STAMP,
     Board,
@@ -30,6 +33,7 @@ from seawall.kernels.tier_rows import fill_tiers
 from seawall.margin.model import leg_arrays
 
 LOOSE_VOL, LOOSE_BASIS = 0.12, 0.008
+MOVE_MARGIN = 1.1  # relative moves add up to a little more than their sum
 TIER_STEP = 0.005  # log-price step of the finest nodes of models without an anchor grid
 
 
@@ -67,7 +71,7 @@ class Pricer:
             slopes=np.zeros((count, SLOPES)),
             valid_ns=np.zeros(count, np.int64),
         )
-        self.drift = np.zeros((underlyings, 2))  # moves of volatility and basis since the nodes were built
+        self.drift = np.zeros((underlyings, DRIFTS))
         self.leg_first = np.searchsorted(self.legs.underlying, np.arange(underlyings + 1))
         self.loose = np.zeros(2)  # relative moves of volatility and basis that nodes hold for
         self.node_fills = self.row_fills = 0
@@ -101,14 +105,16 @@ class Pricer:
 
     def drifted(self, underlying: int, k: int, move: float) -> None:
         """Volatility (k = 0) or basis has moved by up to `move`, relative; too far, and nodes go."""
-        self.drift[underlying, k] += 1.1 * move
-        if move > 0.0 and self.drift[underlying, k] > 0.5 * self.loose[k]:
+        drift = self.drift[underlying]
+        drift[SINCE_NODES + k] += MOVE_MARGIN * move
+        drift[IN_ALL + k] += MOVE_MARGIN * move
+        if move > 0.0 and drift[SINCE_NODES + k] > 0.5 * self.loose[k]:
             self.forget_nodes(underlying)
 
     def forget_nodes(self, underlying: int) -> None:
         """Nodes of an underlying are too old."""
         self.nodes.times[underlying, REBUILD] = NEVER
-        self.drift[underlying, :] = 0.0
+        self.drift[underlying, SINCE_NODES:IN_ALL] = 0.0
 
     def fill_rows(self, which: np.ndarray, now_ns: int, version: int) -> None:
         """Rows of the legs `which` (int32) at the present prices."""

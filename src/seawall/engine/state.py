@@ -41,15 +41,18 @@ HOT_LIST, HOT_PLACE, HOT_WAIT = range(3)
 # watch.sums[k]
 HOT_COUNT, TOUCHED, EVALUATED, CERTIFIED = range(4)
 SUMS = 4
-# wheel items 3·a + k of account a; then per exposure e two, 3·A + 2·e + side
-ITEM_TIME, ITEM_VOL, ITEM_BASIS = range(3)
-ACCOUNT_ITEMS = 3
+# wheel items: a of account a (its time), then A + 4·e + k of its exposure e
+ITEM_FALL, ITEM_RISE, ITEM_MOVES = 0, 1, 2
+EXPOSURE_ITEMS = 4
+# wheel coordinates: 4·u + k of underlying u, and the time
 # clock[k]
 NOW, EPOCH, RELEASE_PPM, VERSION = range(4)
-# motion[k], for volatility and basis each: whether it moves at all, how far it has moved in all, and
-# how far the nodes are made to hold
-MOVING, TOTALS, LOOSE = 0, 2, 4
-MOTIONS = 6
+# motion[k], for volatility and basis each: whether it moves at all, and how far nodes are made to hold
+MOVING, LOOSE = 0, 2
+MOTIONS = 4
+# drift[u, k], for volatility and basis each: relative moves since the nodes were built, and in all
+SINCE_NODES, IN_ALL = 0, 2
+DRIFTS = 4
 
 
 class Board(NamedTuple):

@@ -12,18 +12,17 @@ from seawall.engine.certificate import certify
 from seawall.engine.faces import TIER_ORDERS
 from seawall.engine.pieces import BY_VOL, UNDERLYING, profile, slices
 from seawall.engine.state import (
-    ACCOUNT_ITEMS,
     CASH,
     CERTIFIED,
     EPOCH,
     EVALUATED,
+    EXPOSURE_ITEMS,
     HOT_COUNT,
     HOT_LIST,
     HOT_PLACE,
     HOT_WAIT,
-    ITEM_BASIS,
-    ITEM_TIME,
-    ITEM_VOL,
+    IN_ALL,
+    ITEM_MOVES,
     LENGTH,
     MOVING,
     NOW,
@@ -33,7 +32,6 @@ from seawall.engine.state import (
     RELEASE_PPM,
     STAMP,
     START,
-    TOTALS,
     TOUCHED,
     VERSION,
     WATCH_ACCOUNT,
@@ -130,12 +128,11 @@ def next_level(level, figures, release_ppm):
 def unfile(holdings, watch, account):
     """Takes every item of an account out of the wheel and the account off the hot list."""
     accounts = len(watch.level)
-    for k in range(ACCOUNT_ITEMS):
-        wheel.remove(watch.wheel, ACCOUNT_ITEMS * account + k)
+    wheel.remove(watch.wheel, account)
     row = holdings.accounts[account]
     for e in range(row[WATCH_START], row[WATCH_START] + row[WATCH_LENGTH]):
-        wheel.remove(watch.wheel, ACCOUNT_ITEMS * accounts + 2 * e)
-        wheel.remove(watch.wheel, ACCOUNT_ITEMS * accounts + 2 * e + 1)
+        for k in range(EXPOSURE_ITEMS):
+            wheel.remove(watch.wheel, accounts + EXPOSURE_ITEMS * e + k)
     place = watch.hot[HOT_PLACE, account]
     if place >= 0:
         last = watch.sums[HOT_COUNT] - 1
@@ -172,19 +169,9 @@ def _jitter(account):
 
 
 @inner
-def holds_by(scratch, count, k):
-    """Whether anything of the sliced account depends on volatility (k = 0) or on basis."""
-    depends = False
-    for i in range(count):
-        depends = depends or scratch.slack[i, BY_VOL + k] > 0.0
-    return depends
-
-
-@inner
-def file(index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion):
+def file(index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion, drift):
     """Files a certificate's band edges and end; False where one is too close to be filed."""
     buckets = watch.wheel.heads.shape[1]
-    underlying_count = len(index)
     accounts = len(watch.level)
     share = _jitter(account)
     now_ns, epoch = clock[NOW], clock[EPOCH]
@@ -201,22 +188,21 @@ def file(index, holdings, watch, account, count, scratch, until_ns, clock, origi
         holdings.watch[start + i, WATCH_UNDERLYING] = u
         price = index[u]
         here = price_bucket(price, origins[u])
-        item = ACCOUNT_ITEMS * accounts + 2 * (start + i)
+        item = accounts + EXPOSURE_ITEMS * (start + i)
         for side in range(2):
             edge = price + (scratch.edges[i, side] - price) * share
             bucket = price_bucket(edge, origins[u])
             if (side == 0 and bucket >= here) or (side == 1 and bucket <= here):
                 return False
             if 0 <= bucket < buckets:
-                wheel.insert(watch.wheel, item + side, 2 * u + side, bucket)
-    wheel.insert(watch.wheel, ACCOUNT_ITEMS * account + ITEM_TIME, 2 * underlying_count, due % buckets)
-    for k in range(2):
-        if motion[MOVING + k] > 0.0 and holds_by(scratch, count, k):
-            bucket = np.int64(np.floor((motion[TOTALS + k] + scratch.reserve[k]) / MOVE_BUCKET))
-            if bucket >= buckets:
-                return False
-            item = ACCOUNT_ITEMS * account + (ITEM_VOL if k == 0 else ITEM_BASIS)
-            wheel.insert(watch.wheel, item, 2 * underlying_count + 1 + k, bucket)
+                wheel.insert(watch.wheel, item + side, EXPOSURE_ITEMS * u + side, bucket)
+        for k in range(2):
+            if motion[MOVING + k] > 0.0 and scratch.slack[i, BY_VOL + k] > 0.0:
+                bucket = np.int64(np.floor((drift[u, IN_ALL + k] + scratch.reserve[k]) / MOVE_BUCKET))
+                if bucket >= buckets:
+                    return False
+                wheel.insert(watch.wheel, item + ITEM_MOVES + k, EXPOSURE_ITEMS * u + ITEM_MOVES + k, bucket)
+    wheel.insert(watch.wheel, account, EXPOSURE_ITEMS * len(index), due % buckets)
     return True
 
 
@@ -230,7 +216,9 @@ def certify_and_file(
         kind, board, nodes, holdings, scratch, account, count, np.int64(watch.level[account]), release, clock[NOW],
         motion, drift, exact,
     )  # fmt: skip
-    if until_ns > 0 and file(board.index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion):
+    if until_ns > 0 and file(
+        board.index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion, drift
+    ):
         watch.sums[CERTIFIED] += 1
         return True
     unfile(holdings, watch, account)
@@ -327,10 +315,9 @@ def wake(watch, holdings, coordinate, first, last, seen, version, items, out, co
     accounts = len(watch.level)
     for k in range(drained):
         item = items[k]
-        if item < ACCOUNT_ITEMS * accounts:
-            account = item // ACCOUNT_ITEMS
-        else:
-            account = holdings.watch[(item - ACCOUNT_ITEMS * accounts) // 2, WATCH_ACCOUNT]
+        account = item
+        if item >= accounts:
+            account = holdings.watch[(item - accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT]
         if seen[account] != version:
             seen[account] = version
             out[count] = account

@@ -19,18 +19,21 @@ from seawall.engine.desk import Desk
 from seawall.engine.glide import Glide, next_glide
 from seawall.engine.pricer import Pricer
 from seawall.engine.state import (
-    ACCOUNT_ITEMS,
     CASH,
     CERTIFIED,
     EVALUATED,
+    EXPOSURE_ITEMS,
     HOT_COUNT,
+    IN_ALL,
+    ITEM_FALL,
+    ITEM_MOVES,
+    ITEM_RISE,
     LENGTH,
     LOOSE,
     MOTIONS,
     MOVING,
     START,
     SUMS,
-    TOTALS,
     TOUCHED,
     Holdings,
     Watch,
@@ -60,11 +63,11 @@ class Watcher:
         self.rebuilt = False  # parameters have changed and nobody has been evaluated with them
         count = len(book.names)
         underlyings = len(market.underlyings)
-        items = ACCOUNT_ITEMS * count + 2 * len(book.watch.columns[0])
+        items = count + EXPOSURE_ITEMS * len(book.watch.columns[0])
         self.state = Watch(
             level=np.zeros(count, np.int8),
             figures=np.zeros((count, 4), np.int64),
-            wheel=wheel.make(2 * underlyings + 3, BUCKETS, items),
+            wheel=wheel.make(EXPOSURE_ITEMS * underlyings + 1, BUCKETS, items),
             hot=np.full((3, count), -1, np.int32),
             sums=np.zeros(SUMS, np.int64),
         )
@@ -117,9 +120,9 @@ class Watcher:
         if not EDGE_BUCKETS < after < BUCKETS - EDGE_BUCKETS:
             return self._recentre(underlying, value)
         if after < before:
-            count = self._wake(2 * underlying, after, before - 1, count)
+            count = self._wake(EXPOSURE_ITEMS * underlying + ITEM_FALL, after, before - 1, count)
         elif after > before:
-            count = self._wake(2 * underlying + 1, before + 1, after, count)
+            count = self._wake(EXPOSURE_ITEMS * underlying + ITEM_RISE, before + 1, after, count)
         return self._process(count, False)
 
     def pass_time(self, at_ns: int) -> np.ndarray:
@@ -195,7 +198,7 @@ class Watcher:
 
     def after_change(self) -> None:
         """Makes room for exposures that the change may have added."""
-        items = ACCOUNT_ITEMS * len(self.book.names) + 2 * len(self.book.watch.columns[0])
+        items = len(self.book.names) + EXPOSURE_ITEMS * len(self.book.watch.columns[0])
         if items > len(self.items):
             grown = wheel.make(1, 1, items)
             for new, old in zip(grown[1:], self.state.wheel[1:], strict=True):
@@ -233,40 +236,40 @@ class Watcher:
         vol = np.zeros(len(legs.kind))
         vol[moving] = np.abs(fresh.iv[moving] / legs.iv[moving] - 1.0)
         moves = (vol, np.abs(fresh.ratio / legs.ratio - 1.0))
-        sizes = [float(move.max(initial=0.0)) for move in moves]
+        first = self.pricer.leg_first[:-1]
+        listed = np.diff(self.pricer.leg_first) > 0
+        sizes = np.zeros((len(self.index), 2))
+        for k, move in enumerate(moves):
+            sizes[listed, k] = np.maximum.reduceat(move, first[listed]) if listed.any() else 0.0
         self.desk.base = market
         for name in ("value_num", "value_den", "value_nano", "ratio", "iv"):
             getattr(legs, name)[:] = getattr(fresh, name)
         self._advance(at_ns)
         self.pricer.forget_gaps()
         self.pricer.later(self.version)
-        moving, totals = self.motion[MOVING:TOTALS], self.motion[TOTALS:LOOSE]
-        first_of_its_kind = any(size > 0.0 and moving[k] == 0.0 for k, size in enumerate(sizes))
-        moving[np.array(sizes) > 0.0] = 1.0
+        moving = self.motion[MOVING:LOOSE]
+        new = (sizes > 0.0).any(axis=0) & (moving == 0.0)
+        moving[new] = 1.0
         glided = self._glide_step(at_ns, -1, 0.0)
-        if first_of_its_kind:
+        if new.any():
             self._loosen()
-        else:
-            for k, move in enumerate(moves):
-                for u in range(len(self.index)):
-                    first, last = self.pricer.leg_first[u : u + 2]
-                    self.pricer.drifted(u, k, float(move[first:last].max(initial=0.0)))
-        if first_of_its_kind or glided:
+        if new.any() or glided:
             return self._everybody()
         count = self._overdue(at_ns)
-        for k in np.flatnonzero(sizes).tolist():
-            before = int(totals[k] // step.MOVE_BUCKET)
-            totals[k] += 1.1 * sizes[k]
-            after = int(totals[k] // step.MOVE_BUCKET)
+        drift = self.pricer.drift
+        for u, k in zip(*(places.tolist() for places in np.nonzero(sizes)), strict=True):
+            before = int(drift[u, IN_ALL + k] // step.MOVE_BUCKET)
+            self.pricer.drifted(u, k, float(sizes[u, k]))
+            after = int(drift[u, IN_ALL + k] // step.MOVE_BUCKET)
             if after >= EDGE_OF_MOVES:
-                totals[k] = 0.0
+                drift[:, IN_ALL:] = 0.0
                 return self._everybody()
-            count = self._wake(2 * len(self.index) + 1 + k, before, after, count)
+            count = self._wake(EXPOSURE_ITEMS * u + ITEM_MOVES + k, before, after, count)
         return self._process(count, False)
 
     def _loosen(self) -> None:
         """Makes nodes hold for the moves of volatility and basis, if these move at all."""
-        self.pricer.loosen(self.motion[MOVING:TOTALS] > 0.0)
+        self.pricer.loosen(self.motion[MOVING:LOOSE] > 0.0)
         self.motion[LOOSE:] = self.pricer.loose
 
     def _overdue(self, at_ns: int, ticked: int = -1) -> int:
@@ -275,7 +278,7 @@ class Watcher:
         state, version = self.state, self.version
         first = (self.last_ns - self.epoch_ns) >> step.TIME_SHIFT
         last = (at_ns - self.epoch_ns) >> step.TIME_SHIFT
-        coordinate = 2 * len(self.index)
+        coordinate = EXPOSURE_ITEMS * len(self.index)
         count = 0
         if last - first >= BUCKETS:
             count = self._wake(coordinate, 0, BUCKETS - 1, count)

@@ -142,7 +142,7 @@ class Replay:
         self._updates = iter(s for s in history.surfaces if s.at_ns >= market.as_of_ns)
         self._next_update = next(self._updates, None)
         # A sample looks at every account: fewer of them for more accounts.
-        samples = min(samples, max(24, 24_000_000 // max(len(engine.names), 1)))
+        samples = min(samples, max(24, 6_000_000 // max(len(engine.names), 1)))
         self.step_ns = max((self.end_ns - self.start_ns) // max(samples, 1), 1)
         self._sample_due = self.start_ns + self.step_ns
 

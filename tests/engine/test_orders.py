@@ -191,7 +191,7 @@ def test_an_order_away_from_the_mark_costs_its_loss_as_well(model_name):
     engine = engine_of(model_name, ("a", "USD", "1000000"))
     at_mark = engine.check("a", "BTC-PERP", "1", "112950").after.initial_micro
     above = engine.check("a", "BTC-PERP", "1", "122950").after.initial_micro
-    assert above - at_mark == pytest.approx(10_000 * 10**6 * (1.25 if model_name == "portfolio" else 1), rel=0.01)
+    assert above - at_mark == 10_000 * 10**6
 
 
 @pytest.mark.parametrize("model_name", CERTIFIED)

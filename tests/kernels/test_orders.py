@@ -26,20 +26,18 @@ Order = tuple[int, int, int]  # leg, signed lots, limit in nano per lot
 
 
 @njit
-def kernel_profile(tables, legs, lots, work, out):
-    cells.profile(tables, legs, lots, 0, len(legs), work, out)
+def kernel_profile(tables, legs, lots, out):
+    cells.profile(tables, legs, lots, 0, len(legs), out)
 
 
 @njit
 def kernel_add(tables, legs, lots, rows, out):
-    leg, count, limit = rows[:, 0].copy(), rows[:, 1].copy(), rows[:, 2].copy()
-    orders.add_to_cells(tables, legs, lots, 0, len(legs), leg, count, limit, 0, len(rows), out)
+    orders.add_to_cells(tables, legs, lots, 0, len(legs), rows, 0, len(rows), out)
 
 
 @njit
 def kernel_tiers(tables, legs, lots, rows):
-    leg, count, limit = rows[:, 0].copy(), rows[:, 1].copy(), rows[:, 2].copy()
-    return orders.tier_margin(tables, legs, lots, 0, len(legs), leg, count, limit, 0, len(rows))
+    return orders.tier_margin(tables, legs, lots, 0, len(legs), rows, 0, len(rows))
 
 
 def arrays(held: dict[int, int], open_orders: list[Order]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -52,7 +50,7 @@ def profiles(tables: Any, held: dict[int, int], open_orders: list[Order]) -> tup
     """Without and with the orders; all on one underlying."""
     legs, lots, rows = arrays(held, open_orders)
     alone = np.zeros(cells.PROFILE, np.int64)
-    kernel_profile(tables, legs, lots, np.zeros(2, np.int64), alone)
+    kernel_profile(tables, legs, lots, alone)
     together = alone.copy()
     kernel_add(tables, legs, lots, rows, together)
     return alone, together
@@ -83,9 +81,26 @@ def test_each_scenario_is_the_worst_over_all_subsets_of_fills(seed, held, open_o
     alone, together = profiles(tables, held, open_orders)
     values = tables.values[:, :COLUMNS]
     for c in range(1, COLUMNS):
-        worst = min(sum(n * (int(values[leg, c]) - limit) for leg, n, limit in fills) for fills in subsets(open_orders))
+        moves = values[:, c] - values[:, 0]
+        worst = min(sum(n * int(moves[leg]) for leg, n, _ in fills) for fills in subsets(open_orders))
         assert together[c] == alone[c] + worst
     assert together[cells.MARK] == alone[cells.MARK]
+
+
+@settings(max_examples=150)
+@given(seed=st.integers(0, 2**32), held=lots_of, open_orders=orders_of)
+def test_what_fills_lose_against_the_mark_is_charged_whatever_the_scenario(seed, held, open_orders):
+    """Against the same orders at the mark, where the seller of an option asks for the nano that rounding may hide."""
+    tables = order_tables(seed)
+
+    def charge(off: list[int]) -> int:
+        limits = [int(tables.values[leg, 0]) + each for (leg, _, _), each in zip(open_orders, off)]
+        rows = [(leg, count, limit) for (leg, count, _), limit in zip(open_orders, limits)]
+        return int(profiles(tables, held, rows)[1][cells.LINEAR_CHARGE])
+
+    free = [int(count < 0 and tables.leg_right[leg] != 0) for leg, count, _ in open_orders]
+    losses = [max(0, count * (off - nano)) for (_, count, off), nano in zip(open_orders, free)]
+    assert charge([off for _, _, off in open_orders]) - charge(free) == sum(losses)
 
 
 def order_tables(seed: int) -> Any:
@@ -100,12 +115,10 @@ def order_tables(seed: int) -> Any:
 def test_gaps_and_charges_cover_every_subset_of_fills(seed, held, open_orders):
     tables = order_tables(seed)
     _, together = profiles(tables, held, open_orders)
+    entries = range(cells.GAP, cells.FLOOR)
     for fills in subsets(open_orders):
         after, _ = profiles(tables, filled(held, fills), [])
-        for c in range(twin.CELLS):
-            assert after[cells.GAP + c] <= together[cells.GAP + c]
-        for k in (cells.BASIS_CHARGE, cells.LINEAR_CHARGE, cells.GROSS):
-            assert after[k] <= together[k], k
+        assert [k for k in entries if after[k] > together[k]] == []
 
 
 @njit
@@ -144,12 +157,19 @@ shares_of = st.lists(
     max_size=5,
 )
 PLAIN = {"initial_factor_ppm": 10**6, "short_minimum_ppm": 0}
+parameters_of = st.fixed_dictionaries(
+    {
+        "initial_factor_ppm": st.sampled_from([10**6, 1_250_000, 3 * 10**6]),
+        "short_minimum_ppm": st.sampled_from([0, 15_000, 300_000]),
+        "concentration_from": st.sampled_from([0, 50_000_000]),
+    }
+)
 
 
-@settings(max_examples=100)
-@given(held=lots_of, shares=shares_of)
-def test_no_subset_of_fills_leaves_less_free_collateral_than_was_reserved(held, shares):
-    tables = models.get("portfolio", **PLAIN).tables(MARKET)
+@settings(max_examples=200)
+@given(held=lots_of, shares=shares_of, parameters=parameters_of)
+def test_no_subset_of_fills_leaves_less_free_collateral_than_was_reserved(held, shares, parameters):
+    tables = models.get("portfolio", **parameters).tables(MARKET)
     open_orders = near_mark(tables, shares)
     reserved = free_collateral(tables, held, open_orders)
     for fills in subsets(open_orders):
@@ -160,21 +180,29 @@ def test_no_subset_of_fills_leaves_less_free_collateral_than_was_reserved(held, 
 CALL, PUT = (MARKET.legs.leg_of[f"BTC-DEC-120000-{right}"][0] for right in "CP")
 PERPETUAL = MARKET.legs.leg_of["BTC-PERP"][0]
 
-# Held, orders as (leg, lots, ppm from the mark), parameters: fills that leave less than was reserved.
-SHORTFALLS: dict[str, tuple[dict[int, int], list[tuple[int, int, int]], dict[str, int]]] = {
-    # a sale of the call uncovers the put that it stood for in the minimum
-    "minimum": ({CALL: 500, PUT: -500}, [(CALL, -300, 0)], {"short_minimum_ppm": 900_000}),
-    # the loss of a fill far from the mark disappears below the minimum, which it does not lower
-    "loss below the minimum": ({CALL: -500}, [(PERPETUAL, 100, 50_000)], {"short_minimum_ppm": 900_000}),
-    # a fill better than the mark counts with the factor in the scan, without it in equity
-    "gain times the factor": ({}, [(PERPETUAL, 1_000, -100_000)], {"initial_factor_ppm": 1_250_000}),
+# Held, orders as (leg, lots, ppm from the mark), parameters: what a minimum or a factor could hide.
+HIDDEN: dict[str, tuple[dict[int, int], list[tuple[int, int, int]], dict[str, int]]] = {
+    "a sale of the call uncovers the put that it stands for in the minimum": (
+        {CALL: 500, PUT: -500},
+        [(CALL, -300, 0)],
+        {"short_minimum_ppm": 900_000},
+    ),
+    "the loss of a fill far from the mark is no part of the risk that the minimum covers": (
+        {CALL: -500},
+        [(PERPETUAL, 100, 50_000)],
+        {"short_minimum_ppm": 900_000},
+    ),
+    "a fill better than the mark does not pay for risk, which a factor makes dearer": (
+        {},
+        [(PERPETUAL, 1_000, -100_000)],
+        {"initial_factor_ppm": 1_250_000},
+    ),
 }
 
 
-@pytest.mark.xfail(reason="order margin and the minimum, order margin and the initial factor", strict=True)
-@pytest.mark.parametrize("what", SHORTFALLS)
+@pytest.mark.parametrize("what", HIDDEN)
 def test_minimum_and_factor_do_not_hide_what_a_fill_costs(what):
-    held, shares, parameters = SHORTFALLS[what]
+    held, shares, parameters = HIDDEN[what]
     tables = models.get("portfolio", **{**PLAIN, **parameters}).tables(MARKET)
     open_orders = near_mark(tables, shares)
     least = min(free_after(tables, held, fills) for fills in subsets(open_orders))

@@ -81,9 +81,10 @@ class Rows:
         return np.array([*out, *self.gaps(leg)])
 
     def gaps(self, leg: int) -> Array:
-        """Bounds of a lot's straying from its cells' corners: long, then short, over the anchor steps."""
+        """Bounds over the anchor steps of price and life, per cell: the gap in spot, the gap in volatility, the
+        move in volatility."""
         if self.legs.kind[leg] not in (OPTION, FORWARD_START):
-            return np.zeros(2 * twin.CELLS)
+            return np.zeros(3 * twin.CELLS)
         fixed = self.legs.kind[leg] == OPTION
         index, strike = float(self.legs.index[self.legs.underlying[leg]]), float(self.legs.strike[leg])
         step = self.width(leg) / CELLS_PER_RANGE / STEPS_PER_CELL
@@ -91,39 +92,38 @@ class Rows:
         multiples = 1 + self.width(leg) * np.arange(-4, 5) / CELLS_PER_RANGE
         forward = np.exp(np.array([cell, cell + 1]) * step)[:, None] * float(self.legs.ratio[leg]) * multiples
         k = np.log(forward / strike) if fixed else np.full(forward.shape, -np.log(strike))
-        quarter = np.floor(4 * np.log2(max(self.values.life(leg), MINUTE * 0.999) / MINUTE))
-        lives = [0.0 if quarter < 0 else MINUTE * 2 ** (quarter / 4), MINUTE * 2 ** ((quarter + 1) / 4)]
+        lives = self.life_ends(self.values.life(leg))
         roots = [float(self.legs.iv[leg]) * np.sqrt(life) for life in lives]
         (down_low, _), (down_high, up_high) = (self.values.vol_multiples(life) for life in lives)
-        below, above = [], []
+        spot, vega, move = [], [], []
         for low, high, width in (
             (roots[0] * down_low, roots[1], roots[1] * (1 - down_high)),
             (roots[0], roots[1] * up_high, roots[1] * (up_high - 1)),
         ):
             low, high = max(low, 1e-9), max(high, 1e-9)
-            under, over = self.straying(k, forward, low, high, width)
-            spot = np.zeros(twin.STEPS)
-            if fixed:
-                least = ndtr(least_d1(k[0], low, high))[:-1]
-                greatest = ndtr(np.maximum(k[1] / low + low / 2, k[1] / high + high / 2))[1:]
-                spot = 0.25 * np.maximum(0, greatest - least) * np.diff(forward[1])
-            below.append(spot + np.maximum(under[:-1], under[1:]))
-            above.append(np.maximum(over[:-1], over[1:]))
-        lot = float(self.legs.lot[leg]) * NANO
-        return lot * np.concatenate([*below, *above])
+            spot.append(bend(k, forward, low, high) if fixed else np.zeros(twin.STEPS))
+            for found, at_nodes in zip((vega, move), self.straying(k, forward, low, high, width)):
+                found.append(np.maximum(at_nodes[:-1], at_nodes[1:]))
+        years = lives[0] if self.at.rate > 0 else self.life_ends(self.values.years(leg))[1]
+        return np.exp(-self.at.rate * years) * float(self.legs.lot[leg]) * NANO * np.concatenate([*spot, *vega, *move])
+
+    @staticmethod
+    def life_ends(life: float) -> list[float]:
+        """The ends of the step of the life grid that a life in years lies in: quarter octaves above a minute."""
+        quarter = np.floor(4 * np.log2(max(life, MINUTE * 0.999) / MINUTE))
+        return [0.0 if quarter < 0 else MINUTE * 2 ** (quarter / 4), MINUTE * 2 ** ((quarter + 1) / 4)]
 
     @staticmethod
     def straying(k: Array, forward: Array, low: float, high: float, width: float) -> tuple[Array, Array]:
-        """¼·(greatest vega − least vega)·width at each node, below and above the chord in volatility."""
+        """At each node how far a value strays from its chord in volatility: ¼·(greatest vega − least vega)·width or
+        ⅛·(greatest volga)·width². And how far it moves: (greatest vega)·width. Neither is more than the forward."""
         d_low = np.minimum(k[0] / low, k[0] / high) + low / 2
         d_high = np.maximum(k[1] / low, k[1] / high) + high / 2
-        nearest = np.where(d_low > 0, d_low, np.where(d_high < 0, d_high, 0.0))
-        farthest = np.maximum(np.abs(d_low), np.abs(d_high))
-        gap = 0.25 * (forward[1] * density(nearest) - forward[0] * density(farthest)) * width
-        concave = np.abs(k).max(axis=0) < low * low / 2
-        nearest_k = np.where(k[0] > 0, k[0], np.where(k[1] < 0, -k[1], 0.0))
-        convex = nearest_k > high * high / 2
-        return np.where(concave, 0.0, gap), np.where(convex, 0.0, gap)
+        vega = forward[1] * density(nearest(d_low, d_high))
+        least_vega = forward[0] * density(np.maximum(np.abs(d_low), np.abs(d_high)))
+        volga = vega * np.maximum((np.abs(k).max(axis=0) / low) ** 2, high**2 / 4) / low
+        gap = np.minimum(0.25 * (vega - least_vega) * width, 0.125 * volga * width**2)
+        return np.minimum(gap, forward[1]), np.minimum(vega * width, forward[1])
 
     def charges(self, leg: int) -> Array:
         """Notional, haircut of a long and of a short lot, short minimum; no lot is rounded, so no dust."""
@@ -134,12 +134,29 @@ class Rows:
         elif legs.kind[leg] == CONSTANT:
             notional = float(legs.lot[leg]) * NANO
         haircut = abs(mark) * float(legs.haircut_ppm[leg]) / 1e6
-        return np.array([notional, haircut, haircut, notional * self.p.short_minimum_ppm / 1e6, 0.0])
+        minimum = notional * self.p.short_minimum_ppm / 1e6
+        curve = [float(x[leg]) for x in (legs.iv, legs.ratio, legs.lot)]
+        return np.array([notional, haircut, haircut, minimum, 0.0, 0.0, *curve])
 
     def margins(self, held: dict[int, int], cash_nano: int) -> tuple[float, float, float]:
         """equity, initial, maintenance in quote."""
         equity, initial, maintenance, _ = twin.portfolio(self.tables, held, float(cash_nano), exact=False)
         return equity / 1e6, initial / 1e6, maintenance / 1e6
+
+
+def nearest(low: Array, high: Array) -> Array:
+    """The numbers in [low, high] nearest to zero."""
+    return np.where(low > 0, low, np.where(high < 0, high, 0.0))
+
+
+def bend(k: Array, forward: Array, low: float, high: float) -> Array:
+    """Of each cell: ¼·(rise of the delta)·length or ⅛·(greatest gamma)·length² of the forward."""
+    least = least_d1(k[0], low, high)[:-1]
+    greatest = np.maximum(k[1] / low + low / 2, k[1] / high + high / 2)[1:]
+    length = np.diff(forward[1])
+    gamma = density(nearest(least, greatest)) / (forward[0, :-1] * low)
+    by_delta: Array = 0.25 * np.maximum(0, ndtr(greatest) - ndtr(least)) * length
+    return np.minimum(by_delta, 0.125 * gamma * length**2)
 
 
 def least_d1(k: Array, low: float, high: float) -> Array:

@@ -16,9 +16,11 @@ from typing import Any
 NODES, LEVELS, TAILS = 9, 3, 4
 CELLS = (NODES - 1) * (LEVELS - 1)
 MARK, BASIS_UP, BASIS_DOWN = 0, 32, 33
-GAP_LONG, GAP_SHORT = 34, 34 + CELLS
+SPOT_GAP, VEGA_GAP, VEGA_MOVE = 34, 34 + CELLS, 34 + 2 * CELLS
 NOTIONAL, CHARGE_LONG, CHARGE_SHORT, SHORT_MINIMUM, DUST = 0, 1, 2, 3, 4
+CURVE = slice(6, 9)  # volatility, forward over index, lot
 STEPS = NODES - 1
+GAP_EXACT = 2**50
 
 Held = dict[int, int]
 
@@ -30,11 +32,11 @@ class Rounding:
         self.floor: Callable[[Any], Any] = math.floor if exact else lambda x: x
         self.ceil: Callable[[Any], Any] = math.ceil if exact else lambda x: x
         self.unit = 1 if exact else 0
-        self.share: Callable[[Any, int], Any] = (lambda x, ppm: Fraction(x * ppm, 10**6)) if exact else _float_share
+        self.ratio: Callable[[Any, Any], Any] = Fraction if exact else (lambda x, y: x / y)
 
-
-def _float_share(amount: float, ppm: int) -> float:
-    return amount * ppm / 1e6
+    def share(self, amount: Any, ppm: int) -> Any:
+        """amount · ppm / 10⁶"""
+        return self.ratio(amount * ppm, 10**6)
 
 
 def column(tables: Any, held: Held, c: int) -> Any:
@@ -45,38 +47,63 @@ def _number(value: Any) -> Any:
     return value.item()
 
 
-def gap(tables: Any, held: Held, cell: int) -> Any:
-    """Σ over strikes of |net lots| × the gap of their side: calls and puts of one strike net."""
-    nets: dict[int, int] = defaultdict(int)
-    row: dict[int, int] = {}
-    for leg, count in sorted(held.items()):
+def curves(tables: Any, held: Held) -> list[tuple[int, int]]:
+    """(a leg, net lots) of every price curve held: a strike's legs of one volatility, forward and lot net."""
+    nets: dict[tuple[int, ...], int] = defaultdict(int)
+    row: dict[tuple[int, ...], int] = {}
+    for leg, count in held.items():
         strike = int(tables.leg_group[leg])
         if strike >= 0:
-            nets[strike] += count
-            row[strike] = leg
-    total = 0
-    for strike, net in nets.items():
-        side = GAP_LONG if net > 0 else GAP_SHORT
-        total += abs(net) * _number(tables.values[row[strike], side + cell])
-    return total
+            curve = (strike, *(_number(x) for x in tables.extra[leg, CURVE]))
+            nets[curve] += count
+            row[curve] = leg
+    return [(row[curve], net) for curve, net in nets.items()]
 
 
-def cell_floor(tables: Any, held: Held, level: int, cell: int) -> Any:
-    """Least value in a cell: the least of its corners less the gap."""
-    corners = [1 + (level + up) * NODES + cell + right for up in (0, 1) for right in (0, 1)]
-    return min(column(tables, held, c) for c in corners) - gap(tables, held, level * STEPS + cell)
+def spot_gap(tables: Any, held: Held, cell: int) -> Any:
+    """Of the curves that are held long: a short one lies above its chord."""
+    return sum(net * _number(tables.values[leg, SPOT_GAP + cell]) for leg, net in curves(tables, held) if net > 0)
+
+
+def vega_gap(tables: Any, held: Held, cell: int) -> Any:
+    """The least of what all may stray by, what the longs and what the shorts may move by."""
+    both = [(_number(tables.values[leg, VEGA_GAP + cell]), net) for leg, net in curves(tables, held)]
+    moves = [(_number(tables.values[leg, VEGA_MOVE + cell]), net) for leg, net in curves(tables, held)]
+    return min(
+        sum(abs(net) * each for each, net in both),
+        sum(max(0, net) * each for each, net in moves),
+        sum(max(0, -net) * each for each, net in moves),
+    )
+
+
+def dip(gap: Any, difference: Any, round_: Rounding) -> Any:
+    """How far (1 − x)·A + x·B − 4·x·(1 − x)·gap gets below the smaller of A and B, |A − B| = difference."""
+    excess = gap - round_.floor(round_.ratio(difference, 4))
+    if excess <= 0:
+        return 0
+    if round_.unit and gap >= GAP_EXACT:
+        return -(-excess * (excess // 4096 + 1) // (gap // 4096))
+    return round_.ceil(round_.ratio(excess * excess, gap))
+
+
+def cell_floor(tables: Any, held: Held, level: int, cell: int, round_: Rounding) -> Any:
+    """Least value in a cell: on its two levels of volatility the least between the nodes, less the vega gap."""
+    at = level * STEPS + cell
+    gap = spot_gap(tables, held, at)
+    least = []
+    for low in (1 + level * NODES + cell, 1 + (level + 1) * NODES + cell):
+        a, b = column(tables, held, low), column(tables, held, low + 1)
+        least.append(min(a, b) - dip(gap, abs(a - b), round_))
+    return min(least) - vega_gap(tables, held, at)
 
 
 def short_minimum(tables: Any, held: Held) -> Any:
-    """Per strike, the shorts that no long of the same strike covers."""
-    nets: dict[int, int] = defaultdict(int)
-    row: dict[int, int] = {}
-    for leg, count in sorted(held.items()):
-        strike = int(tables.leg_group[leg])
-        if strike >= 0:
-            nets[strike] += count
-            row[strike] = leg
-    return sum(max(0, -net) * _number(tables.extra[row[strike], SHORT_MINIMUM]) for strike, net in nets.items())
+    """Per strike, what the shorts pay that no long of the same strike covers."""
+    naked: dict[int, Any] = defaultdict(int)
+    for leg, count in held.items():
+        if tables.leg_group[leg] >= 0:
+            naked[int(tables.leg_group[leg])] -= count * _number(tables.extra[leg, SHORT_MINIMUM])
+    return sum(max(0, each) for each in naked.values())
 
 
 def mark(tables: Any, held: Held, round_: Rounding) -> Any:
@@ -113,7 +140,7 @@ def scan(tables: Any, parts: dict[int, Held], offset_ppm: int, round_: Rounding)
     """(worst joint loss, its number): steps of the common factor × two halves of volatility, then tails."""
     now = {u: mark(tables, held, round_) for u, held in parts.items()}
     floors = {
-        (u, level): [cell_floor(tables, held, level, cell) for cell in range(STEPS)]
+        (u, level): [cell_floor(tables, held, level, cell, round_) for cell in range(STEPS)]
         for u, held in parts.items()
         for level in (0, 1)
     }

@@ -84,16 +84,22 @@ def accounts_of(books: list[Mapping[int, int]], cash_nano: list[int]) -> Account
 
 
 def random_tables(at: Market, seed: int, scale: int) -> Any:
-    """The `portfolio` tables of a market with random numbers in every row, where charges and gaps are not negative."""
+    """The `portfolio` tables of a market with random numbers in every row, where charges and gaps are not negative.
+
+    Legs of one strike are of one curve or not, at random; those that are have the same gaps. Neighbouring strikes of
+    an expiry may be one, so that a strike has more than two legs."""
     random = np.random.default_rng(seed)
     tables = models.get("portfolio").tables(at)
+    if random.integers(0, 2):
+        tables = tables._replace(leg_group=np.where(tables.leg_group < 0, -1, tables.leg_block).astype(np.int32))
     values = random.integers(-scale, scale, tables.values.shape)
     values[:, 34:] = random.integers(0, scale // 3 + 1, values[:, 34:].shape)
     extra = random.integers(0, scale, tables.extra.shape)
-    for strike in range(int(tables.leg_group.max()) + 1):
-        legs = np.flatnonzero(tables.leg_group == strike)  # one curve per strike: one gap and one minimum
-        values[legs, 34:] = values[legs[0], 34:]
-        extra[legs, 3] = extra[legs[0], 3]
+    extra[:, 6:9] = random.integers(0, 2, (len(extra), 3)) * random.integers(0, 2)
+    first_of: dict[tuple[int, ...], int] = {}
+    for leg in np.flatnonzero(tables.leg_group >= 0).tolist():
+        first = first_of.setdefault((int(tables.leg_group[leg]), *extra[leg, 6:9].tolist()), leg)
+        values[leg, 34:] = values[first, 34:]
     params = tables.underlying_params.copy()
     params[:, -2] = random.integers(0, scale, len(params))
     params[:, -1] = random.integers(0, 10**6, len(params))

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.margin.scenes import book, changes, dense_moves, market, option, perpetual, time_text
 
+from seawall.core.errors import InputError
 from seawall.margin import models
 from seawall.margin.evaluate import evaluate
 from seawall.margin.portfolio import PortfolioModel, PortfolioParameters
@@ -93,8 +94,8 @@ def test_the_published_butterfly_is_charged_its_true_worst_case(hours, range_ppm
     true = true_worst(at, SHORT_TEN, model, moves=4001, shares=41)
     found = charged(at, SHORT_TEN, model)
     assert found >= true - rounding(at, SHORT_TEN)
-    # a bound, not a wall: measured at most 1.7 times what ten butterflies can lose at all
-    assert found <= 1.8 * 10 * 0.02 * SPOT
+    # a bound, not a wall: measured at most 1.64 times what ten butterflies can lose at all
+    assert found <= 1.7 * 10 * 0.02 * SPOT
 
 
 def test_the_nodes_alone_would_hide_the_butterfly():
@@ -197,7 +198,7 @@ def test_a_pair_costs_more_than_its_netted_and_less_than_its_separate_worst_case
 
 
 def test_what_the_bound_costs_on_average():
-    """Measured on 400 random books: 4 % more than the true worst cases in sum, 0.15 % of the gross on average."""
+    """Random books, most of their delta hedged: 3 % more than the true worst cases in sum."""
     random = np.random.default_rng(5)
     model = scan_only()
     paid = true = 0.0
@@ -213,9 +214,52 @@ def test_what_the_bound_costs_on_average():
         worst, bound = true_worst(at, lots, model), charged(at, lots, model)
         paid, true = paid + bound, true + worst
         excess.append((bound - worst) / max(1.0, sum(map(abs, lots.values())) * 0.01 * SPOT))
-    assert true <= paid < 1.1 * true
-    assert np.mean(excess) < 0.003
-    assert np.max(excess) < 0.03
+    assert true <= paid < 1.04 * true
+    assert np.mean(excess) < 0.001
+    assert np.max(excess) < 0.01
+
+
+# lots of each leg, and what is charged in sum over random strikes and expiries, of the true worst cases, at most
+SHAPES: dict[str, tuple[tuple[int, ...], float]] = {
+    "a short": ((-1,), 1.000_001),
+    "two shorts": ((-1, -2), 1.000_001),
+    "a long": ((1,), 1.06),
+    "two longs": ((1, 2), 1.04),
+    "a bull spread": ((1, -1), 1.09),
+    "a bear spread": ((-1, 1), 1.09),
+    "a long butterfly": ((1, -2, 1), 1.22),
+    "a short butterfly": ((-1, 2, -1), 1.22),
+}
+
+
+@pytest.mark.parametrize("what", SHAPES)
+def test_what_the_bound_costs_by_shape(what):
+    shape, limit = SHAPES[what]
+    random = np.random.default_rng(6)
+    model = scan_only()
+    paid = true = 0.0
+    for _ in range(60):
+        strikes = np.sort(SPOT * np.exp(random.normal(0, 0.1, len(shape))))
+        if len(shape) == 3:
+            strikes[1] = (strikes[0] + strikes[2]) / 2
+        hours, vol, word = (
+            int(random.choice([1, 24, 150, 700])),
+            random.choice([0.3, 0.6]),
+            random.choice(["call", "put"]),
+        )
+        at = market([option(f"O{n}", word, k, hours, vol) for n, k in enumerate(strikes)], {"BTC": SPOT})
+        lots = {f"O{n}": 1000 * count for n, count in enumerate(shape)}
+        paid, true = paid + charged(at, lots, model), true + true_worst(at, lots, model)
+    assert true - 1e-3 <= paid <= limit * true
+
+
+def test_a_rate_far_below_zero_is_refused_before_its_discount_leaves_the_range_of_values():
+    for name in ("fixed", "cross", "portfolio"):
+        at = market([option("A", "call", SPOT, 5 * 8760, 0.5)], {"BTC": SPOT}, "-0.21")
+        with pytest.raises(InputError, match="rate: found -0.21, with an option of 5 years"):
+            evaluate(book(at, {"A": -1}), at, name)
+        at = market([option("A", "call", SPOT, 4 * 8760, 0.5)], {"BTC": SPOT}, "-0.21")
+        assert len(evaluate(book(at, {"A": -1}), at, name)) == 1
 
 
 UNLIKE = {
@@ -225,14 +269,13 @@ UNLIKE = {
 }
 
 
-@pytest.mark.xfail(reason="gaps net within a strike although the two legs are not one curve", strict=True)
 @pytest.mark.parametrize("what", UNLIKE)
 def test_a_call_and_a_put_that_differ_in_more_than_their_right_do_not_net_their_gaps(what):
     model = scan_only()
     spot = 100_000
     strikes = {"LOW": 1.0925, "MID": 1.1125, "HIGH": 1.1325}
     rows = [option(name, "call", spot * k, 1, 0.5) for name, k in strikes.items()]
-    rows += [option("PUT", "put", spot * 1.1125, 1, 0.5, **UNLIKE[what]), perpetual("BTC")]
+    rows += [option("PUT", "put", spot * 1.1125, 1, 0.5) | UNLIKE[what], perpetual("BTC")]
     at = market(rows, {"BTC": spot})
     lots = {
         "volatility": {"MID": 1000, "PUT": -1000, "BTC-PERP": -1000},
@@ -242,10 +285,35 @@ def test_a_call_and_a_put_that_differ_in_more_than_their_right_do_not_net_their_
     assert charged(at, lots, model) >= true_worst(at, lots, model, moves=4001, shares=41) - rounding(at, lots)
 
 
-@pytest.mark.xfail(reason="gaps leave the discount out, which is above one where the rate is negative", strict=True)
 def test_a_negative_rate_does_not_open_the_gap():
+    """Its discount is above one."""
     rows = [option(name, "call", k, 8760, 0.01, forward="100000") for name, k in (("A", 100_010), ("B", 101_750))]
     at = market([*rows, option("C", "call", 103_490, 8760, 0.01, forward="100000")], {"BTC": 100_000}, "-0.9")
     lots = {"A": -1000, "B": 2000, "C": -1000}
     model = scan_only()
     assert charged(at, lots, model) >= true_worst(at, lots, model, moves=4001, shares=41) - rounding(at, lots)
+
+
+def test_a_strike_that_is_not_fixed_yet_is_discounted_for_longer_than_it_lives():
+    """Fixed after eleven months of twelve: long far strikes against near ones gain at both ends of the volatility
+    shock and lose between them."""
+    rows = [option(name, "call", 1, 8760, 0.4, strike_fixes=time_text(8030)) for name in ("NEAR", "FAR")]
+    for row, fraction in zip(rows, ("1", "1.2")):
+        del row["strike"]
+        row["strike_fraction"] = fraction
+    at = market(rows, {"BTC": 100_000}, "-0.9")
+    model = scan_only(vol_down_ppm=0, vol_up_ppm=200_000)
+    rise = [float(changes(at, model.parameters, {leg: 1}, np.ones(1), np.ones(1)).item()) for leg in (0, 1)]
+    lots = {"NEAR": -round(10_000 * rise[1] / rise[0]), "FAR": 10_000}
+    true = true_worst(at, lots, model, moves=201, shares=41)
+    assert true - rounding(at, lots) <= charged(at, lots, model) < 2 * true
+
+
+@pytest.mark.parametrize("range_ppm", [140_001, 140_002, 140_003, 99_999])
+def test_a_range_that_does_not_split_into_whole_ppm_moves_options_and_futures_alike(range_ppm):
+    """A call so deep that it is the future: hedged by it, it can lose no more than its rounding."""
+    at = market([option("DEEP", "call", 1, 24, 0.5), perpetual("BTC")], {"BTC": 100_000})
+    lots = {"DEEP": 10**6, "BTC-PERP": -(10**6)}
+    tails = [{"ranges_ppm": n, "damping_ppm": 10**6} for n in (-3_333_333, -2_000_001, 2_000_001, 3_333_333)]
+    found = charged(at, lots, scan_only(range_ppm={"BTC": range_ppm}, tails=tails))
+    assert found <= 10e-9 * sum(map(abs, lots.values())) + 1e-6

@@ -12,6 +12,8 @@ from tests.margin.scenes import accounts_of, market, perpetual
 from tests.margin.tiered_twin import Tiers, tiered
 
 import samples
+from seawall.kernels import tiers
+from seawall.kernels.tier_rows import PPM, interest_rate
 from seawall.ledger.book import Book
 from seawall.margin import models
 from seawall.margin.evaluate import evaluate, evaluate_bound
@@ -131,6 +133,16 @@ def test_open_interest_raises_the_initial_rate_alone_and_reaches_one_hundred_per
     assert shares[283] == pytest.approx(0.02 + 0.98 * 182.375 / 183, abs=1e-6)
     assert shares[400] == pytest.approx(0.02 + 0.98 * 182.375 / 300, abs=1e-6)
     assert shares[10_000] == pytest.approx(0.02 + 0.98 * 182.375 / 9_900, abs=1e-6)
+
+
+@pytest.mark.parametrize("lots", [10**9, 10**13, 2**62])
+def test_open_interest_beyond_any_bound_is_one_hundred_percent_and_does_not_wrap(lots):
+    row = np.zeros(tiers.TIER_WIDTH, np.int64)
+    row[tiers.TIER_INITIAL], row[tiers.TIER_INTEREST_FROM], row[tiers.TIER_INTEREST_TO] = 20_000, 10**17, 10**18
+    for notional_nano in (10**9, 10**12, 2**52):
+        interest = lots * notional_nano // 1000
+        share = (PPM - 20_000) * (interest - 10**17) // (9 * 10**17)
+        assert interest_rate(row, lots, notional_nano) == min(PPM, 20_000 + max(0, share))
 
 
 def test_collateral_counts_at_its_haircut_and_never_as_a_position():

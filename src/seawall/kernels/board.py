@@ -8,9 +8,11 @@ import numpy as np
 from numba import njit
 
 from seawall.kernels import anchors, cells, rows
+from seawall.kernels.normal import exp_
 
 NEVER = np.iinfo(np.int64).min
 FOREVER = np.iinfo(np.int64).max
+MANY_LIVES = 1 << 20  # more than there are steps of life
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -23,38 +25,52 @@ def fill_cells(
     price: float64[U]; cell: int64[U], the step of the price grid that gaps are to hold on;
     steps: float64[U], its log-price width; life_back: steps of the life grid that they hold for
     beyond the present one; loose: float64[2], relative moves of volatility and basis that they
-    hold for. gaps: int64[L, 3], what the gaps already there were made for, NEVER at first: the
-    steps of price and life, and until when the latter lasts, ns.
+    hold for, which a call and a put of one strike may make apart. gaps: int64[L, 3], what the gaps already there were made for, NEVER at first: the
+    steps of price and life, and until when the latter last, ns.
     """
     work = np.zeros(rows.WORK)
+    apart = loose[0] > 0.0 or loose[1] > 0.0
     for k in range(len(which)):
         leg = which[k]
         u = legs.underlying[leg]
         rows.fill_values(legs, leg, price[u], now_ns, shocks, model, work, values[leg])
-        rows.fill_extra(legs, leg, price[u], values[leg, 0], short_minimum_ppm, extra[leg])
-        life = anchors.life_step(rows.option_life(legs, leg, now_ns))
-        if gaps[leg, 0] == cell[u] and gaps[leg, 1] == life:
+        rows.fill_extra(legs, leg, price[u], values[leg, 0], short_minimum_ppm, apart, extra[leg])
+        life, rest = life_steps(legs, leg, now_ns)
+        if gaps[leg, 0] == cell[u] and gaps[leg, 1] == life + MANY_LIVES * rest:
             continue
         gaps[leg, 0] = cell[u]
-        gaps[leg, 1] = life
+        gaps[leg, 1] = life + MANY_LIVES * rest
         gaps[leg, 2] = FOREVER
-        if life > 0:
-            gaps[leg, 2] = legs.expiry_ns[leg] - np.int64(np.ceil(anchors.life_low(life) * rows.YEAR_NS))
-            if legs.kind[leg] == rows.FORWARD_START and now_ns < legs.fix_ns[leg]:
-                gaps[leg, 2] = legs.fix_ns[leg]
+        if rest > 0:
+            gaps[leg, 2] = legs.expiry_ns[leg] - np.int64(np.ceil(anchors.life_low(rest) * rows.YEAR_NS))
+        if legs.kind[leg] == rows.FORWARD_START and now_ns < legs.fix_ns[leg]:
+            gaps[leg, 2] = min(gaps[leg, 2], legs.fix_ns[leg])
+        life_low, life_high = anchors.life_low(max(life - life_back, 0)), anchors.life_high(life)
+        # until a dynamic strike is fixed it is discounted for longer than it lives
+        dearest = life_low if model[rows.MODEL_RATE] > 0.0 else anchors.life_high(rest)
         rows.fill_gaps(
             legs,
             leg,
             anchors.cell_low(cell[u], steps[u]),
             anchors.cell_high(cell[u], steps[u]),
-            anchors.life_low(max(life - life_back, 0)),
-            anchors.life_high(life),
+            life_low,
+            life_high,
+            exp_(-model[rows.MODEL_RATE] * dearest),
             loose[0],
             loose[1],
             shocks,
             model,
             values[leg, cells.ROW_GAP :],
         )
+
+
+@njit(error_model="numpy")
+def life_steps(legs, leg, now_ns):
+    """Steps of the life grid that an option's volatility has left, and that the option has."""
+    life = anchors.life_step(rows.option_life(legs, leg, now_ns))
+    if legs.kind[leg] != rows.FORWARD_START:
+        return life, life
+    return life, anchors.life_step(max(0.0, (legs.expiry_ns[leg] - now_ns) / rows.YEAR_NS))
 
 
 def price_cells(price: np.ndarray, steps: np.ndarray) -> np.ndarray:

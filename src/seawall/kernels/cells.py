@@ -12,9 +12,8 @@ one side rises more than the slope can turn: a position that only gains or loses
 pays nothing. In the second shock it is that less the least of three bounds: Σ |lots| · vega gap,
 what all longs, and what all shorts, may move by between the two levels (an option only gains by
 volatility, so a book of longs alone is worst at the lower level). `rows.py` derives all of them.
-Several underlyings
-move jointly: for each step of a common factor, each takes the worst of a window of its cells,
-and gains offset losses at a stated rate. `docs/models.md` §portfolio has the proofs.
+Several underlyings move jointly: for each step of a common factor, each takes the worst of a
+window of its cells, and gains offset losses at a stated rate. `docs/models.md` has the proofs.
 
 The intermediate result for one underlying of one account is its *profile*, one int64 vector, so
 that the exact evaluation and the bounds over price bands (`certificate.py`) share every step.
@@ -23,8 +22,8 @@ that the exact evaluation and the bounds over price bands (`certificate.py`) sha
 from numba import njit
 
 from seawall.kernels.fixed import mul_ppm_ceil, mul_ppm_floor
+from seawall.kernels.lanes import project32
 from seawall.kernels.muldiv import mul_div_floor
-from seawall.kernels.project import project
 
 NODES = 9  # nodes of the first shock, symmetric around no shock
 LEVELS = 3  # nodes of the second shock: down, none, up
@@ -50,16 +49,18 @@ BASIS_CHARGE = MOVE_SHORT + CELLS
 LINEAR_CHARGE = BASIS_CHARGE + 1
 SHORT_MINIMUM = LINEAR_CHARGE + 1
 GROSS = SHORT_MINIMUM + 1
-PROFILE = GROSS + 1
+FLOOR = GROSS + 1  # per cell its least value, set by `floors`
+PROFILE = FLOOR + CELLS
 
 # extra[:, k]: integers per leg
 EXTRA_NOTIONAL = 0  # nano per lot
 EXTRA_LONG = 1  # charge per long lot, nano
 EXTRA_SHORT = 2  # charge per short lot, nano
 EXTRA_SHORT_MINIMUM = 3  # nano per naked short lot
-EXTRA_DUST = 4  # nano per lot: what rounding the row down may have hidden
+EXTRA_DUST = 4  # nano per lot: what rounding rows down may have hidden
 EXTRA_HAIRCUT = 5  # ppm of the value of collateral
-EXTRAS = 6
+EXTRA_CURVE = 6  # three: the bits of volatility, ratio and lot; a strike's legs net where they are equal
+EXTRAS = 9
 
 # underlying_params[u, k]
 STEPS = SPOT_CELLS  # steps of the common factor
@@ -79,8 +80,8 @@ SCALAR_SHORT_MINIMUM = 3  # ppm of notional, for refreshing EXTRA_SHORT_MINIMUM
 def profile(tables, legs, lots, start, stop, out):
     """Profile of the positions [start, stop), all on one underlying, into out[PROFILE]."""
     values, extra = tables.values, tables.extra
-    block, group, right = tables.leg_block, tables.leg_group, tables.leg_right
-    project(values, legs, lots, start, stop, out, COLUMNS)
+    block, group = tables.leg_block, tables.leg_group
+    project32(values, legs, lots, start, stop, out)
     for k in range(GAP, PROFILE):
         out[k] = 0
     p = start
@@ -89,10 +90,9 @@ def profile(tables, legs, lots, start, stop, out):
         up = 0
         down = 0
         while p < stop and block[legs[p]] == this_block:
-            leg = legs[p]
-            net = 0
-            shorts = 0
-            this_group = group[leg]
+            first = p
+            this_group = group[legs[p]]
+            naked = 0
             while True:
                 leg = legs[p]
                 quantity = lots[p]
@@ -104,34 +104,67 @@ def profile(tables, legs, lots, start, stop, out):
                 out[GROSS] += size * extra[leg, EXTRA_NOTIONAL]
                 rate = extra[leg, EXTRA_LONG] if quantity > 0 else extra[leg, EXTRA_SHORT]
                 out[LINEAR_CHARGE] += size * (rate + extra[leg, EXTRA_DUST])
-                net += quantity
-                if quantity < 0 and right[leg] != 0:
-                    shorts += size
-                    out[MARK] -= size
                 p += 1
-                if p >= stop or this_group < 0 or group[legs[p]] != this_group:
+                if this_group < 0:
+                    break
+                naked -= quantity * extra[leg, EXTRA_SHORT_MINIMUM]
+                if quantity < 0:
+                    out[MARK] -= size
+                if p >= stop or group[legs[p]] != this_group:
                     break
             if this_group >= 0:
-                _gaps(values[leg], net, out)
-                if net < 0:
-                    out[SHORT_MINIMUM] += min(shorts, -net) * extra[leg, EXTRA_SHORT_MINIMUM]
+                out[SHORT_MINIMUM] += max(0, naked)
+                if p - first == 1:
+                    _gaps(values[legs[first]], lots[first], out)
+                else:
+                    _strike_gaps(values, extra, legs, lots, first, p, out)
         worst = min(up, down)
         if worst < 0:
             out[BASIS_CHARGE] -= worst
 
 
 @njit(error_model="numpy")
+def same_curve(one, other):
+    """Whether two legs of one strike and expiry, by their rows of `extra`, are calls and puts of one
+    price curve, and so differ by a straight line."""
+    return (
+        one[EXTRA_CURVE] == other[EXTRA_CURVE]
+        and one[EXTRA_CURVE + 1] == other[EXTRA_CURVE + 1]
+        and one[EXTRA_CURVE + 2] == other[EXTRA_CURVE + 2]
+    )
+
+
+@njit(error_model="numpy")
+def _strike_gaps(values, extra, legs, lots, first, stop, out):
+    """Adds the gaps of the positions [first, stop), all of one strike: those of one curve net. Each
+    curve is taken where its first leg stands, so that no other leg makes a difference to it."""
+    for a in range(first, stop):
+        leg = legs[a]
+        net = 0
+        for b in range(first, stop):
+            if same_curve(extra[leg], extra[legs[b]]):
+                if b < a:
+                    net = 0
+                    break
+                net += lots[b]
+        if net != 0:
+            _gaps(values[leg], net, out)
+
+
+@njit(error_model="numpy")
 def _gaps(row, net, out):
-    """Adds one strike's gaps: a call and a put of one strike and expiry differ by a straight
-    line, so their gaps are equal and their lots net. A short option bends the other way in spot."""
-    size = abs(net)
-    move = MOVE_LONG if net > 0 else MOVE_SHORT
+    """Adds the gaps of one curve. A short option bends the other way in spot."""
+    # run-time counts, which vectorise
+    three = len(row) - ROW_GAP
+    one = three // 3
     if net > 0:
-        for c in range(CELLS):
+        for c in range(three):
             out[GAP + c] += net * row[ROW_GAP + c]
-    for c in range(CELLS):
-        out[VEGA_GAP + c] += size * row[ROW_GAP + CELLS + c]
-        out[move + c] += size * row[ROW_GAP + 2 * CELLS + c]
+        return
+    for c in range(one):
+        out[VEGA_GAP + c] -= net * row[ROW_GAP + CELLS + c]
+    for c in range(one):
+        out[MOVE_SHORT + c] -= net * row[ROW_GAP + 2 * CELLS + c]
 
 
 @njit(error_model="numpy")
@@ -166,12 +199,21 @@ def cell_floor(x, level, cell):
 
 
 @njit(error_model="numpy")
+def floors(x):
+    """Sets a profile's FLOOR entries."""
+    for level in range(LEVELS - 1):
+        for cell in range(SPOT_CELLS):
+            x[FLOOR + level * SPOT_CELLS + cell] = cell_floor(x, level, cell)
+
+
+@njit(error_model="numpy")
 def window_floor(x, params, step, level):
-    """Least value over the window of cells that one step of the common factor allows."""
+    """Least of the floors in the window of cells that one step of the common factor allows."""
     first, last = params[PARAM_FIRST + step], params[PARAM_LAST + step]
-    low = cell_floor(x, level, first)
+    at = FLOOR + level * SPOT_CELLS
+    low = x[at + first]
     for cell in range(first + 1, last + 1):
-        low = min(low, cell_floor(x, level, cell))
+        low = min(low, x[at + cell])
     return low
 
 
@@ -184,11 +226,13 @@ def _offset(change, offset_ppm):
 def scan_risk(profiles, count, underlyings, params, offset_ppm):
     """Worst joint loss (>= 0, nano) over all steps, levels and tails, and which one.
 
-    profiles: int64[>= count, PROFILE]; underlyings: int32[count].
+    profiles: int64[>= count, PROFILE], whose FLOOR entries are set here; underlyings: int32[count].
     Index: 2·step + level for the range, 2·STEPS + t for tail t, -1 where nothing loses.
     """
     worst = 0
     index = -1
+    for i in range(count):
+        floors(profiles[i])
     for step in range(STEPS):
         for level in range(LEVELS - 1):
             total = 0

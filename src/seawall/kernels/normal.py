@@ -18,7 +18,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
-__all__ = ["exp_", "log_", "mills", "norm_cdf", "norm_pdf"]
+__all__ = ["bits_of", "exp_", "log_", "mills", "norm_cdf", "norm_pdf"]
 
 _SHIFT = 6755399441055744.0  # 1.5·2**52: adding it rounds to an integer, which then stands in the low bits
 _LOG2_E = 1.4426950408889634
@@ -34,7 +34,7 @@ _Z_MAX = 1e6
 
 
 @intrinsic
-def _bits_of(typingctx: Any, value: Any) -> Any:
+def bits_of(typingctx: Any, value: Any) -> Any:
     """The 64 bits of a float64 as int64."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -74,13 +74,13 @@ def exp_(x):
     p = p * r + 0.16666666666666666
     p = p * r + 0.5
     p = p * r * r + r
-    return (p + 1.0) * _float_of((_bits_of(shifted) + 1023) << 52)
+    return (p + 1.0) * _float_of((bits_of(shifted) + 1023) << 52)
 
 
 @njit(cache=True, forceinline=True, error_model="numpy")
 def log_(x):
     """Natural logarithm of x > 0, absolute error 2e-16 + 2e-16·|log x|; subnormals count as 2.2e-308."""
-    bits = _bits_of(max(x, _SMALLEST_NORMAL)) + (_ONE_BITS - _SQRT_HALF_BITS)
+    bits = bits_of(max(x, _SMALLEST_NORMAL)) + (_ONE_BITS - _SQRT_HALF_BITS)
     n = float((bits >> 52) - 1023)
     m = _float_of((bits & _MANTISSA_BITS) + _SQRT_HALF_BITS)
     f = m - 1.0

@@ -1,9 +1,11 @@
 """Open orders: the worst that any subset of fills could do to one account's profile.
 
-In each scenario every order is taken as filled where that loses, at its limit, and as unfilled
-where it gains; that is the exact worst case over all subsets of fills, and a fill away from the
-mark counts as the loss it is. Charges by size take the worse side: all buys or all sells of a
-leg. Orders cost initial margin only. Rows of an account's orders, int64[·, 3], are sorted by leg.
+A fill away from the mark loses the same whatever comes after, so that loss is a flat charge, which
+no factor scales and no minimum hides; a fill better than the mark is no gain yet. From the mark on,
+in each scenario every order is taken as filled where that loses and as unfilled where it gains: the
+exact worst case over all subsets of fills. Charges by size take the worse side: all buys or all
+sells of a leg; the short minimum takes all sells of a strike. Orders cost initial margin only. Rows
+of an account's orders, int64[·, 3], are sorted by leg.
 """
 
 from numba import njit
@@ -40,35 +42,75 @@ def sides(orders, first, stop):
 
 
 @njit(error_model="numpy")
+def fill_loss(quantity, limit, mark, right):
+    """What a fill at its limit loses against the mark, nano; a fill at a better price loses nothing."""
+    loss = quantity * (limit - mark)
+    if right != 0 and quantity < 0:
+        loss -= quantity  # an option's value is rounded down: its seller owes up to 1 nano more
+    return max(0, loss)
+
+
+@njit(error_model="numpy")
+def naked(tables, legs, lots, start, stop, strike):
+    """Σ over the positions [start, stop) on one strike of their shorts less their longs, times the short
+    minimum of a lot, nano."""
+    total = 0
+    for p in range(start, stop):
+        if tables.leg_group[legs[p]] == strike:
+            total -= lots[p] * tables.extra[legs[p], cells.EXTRA_SHORT_MINIMUM]
+    return total
+
+
+@njit(error_model="numpy")
 def add_to_cells(tables, legs, lots, start, stop, orders, first, last, out):
     """Adds the orders [first, last) on one underlying to a profile of `cells.py`."""
     o = first
     while o < last:
-        leg = orders[o, LEG]
-        buys, sells, after = sides(orders, o, last)
-        position = held(legs, lots, start, stop, leg)
-        row, extra = tables.values[leg], tables.extra[leg]
-        for k in range(o, after):
-            quantity = orders[k, LOTS]
-            for c in range(1, cells.COLUMNS):
-                gain = quantity * (row[c] - orders[k, LIMIT])
-                if gain < 0:
-                    out[c] += gain
-        for c in range(cells.CELLS):
-            out[cells.GAP + c] += buys * row[cells.ROW_GAP + c]
-            out[cells.VEGA_GAP + c] += (buys + sells) * row[cells.ROW_GAP + cells.CELLS + c]
-            out[cells.MOVE_LONG + c] += buys * row[cells.ROW_GAP + 2 * cells.CELLS + c]
-            out[cells.MOVE_SHORT + c] += sells * row[cells.ROW_GAP + 2 * cells.CELLS + c]
-        shift = max(abs(row[cells.BASIS] - row[0]), abs(row[cells.BASIS + 1] - row[0]))
-        out[cells.BASIS_CHARGE] += max(buys, sells) * shift
-        grown = max(0, max(abs(position + buys), abs(position - sells)) - abs(position))
-        out[cells.GROSS] += grown * extra[cells.EXTRA_NOTIONAL]
-        out[cells.LINEAR_CHARGE] += grown * max(extra[cells.EXTRA_LONG], extra[cells.EXTRA_SHORT])
-        out[cells.LINEAR_CHARGE] += (buys + sells) * extra[cells.EXTRA_DUST]
-        if tables.leg_right[leg] != 0:
-            naked = max(0, sells - max(position, 0))
-            out[cells.SHORT_MINIMUM] += naked * extra[cells.EXTRA_SHORT_MINIMUM]
-        o = after
+        strike = tables.leg_group[orders[o, LEG]]
+        sold = 0
+        while True:
+            leg = orders[o, LEG]
+            buys, sells, after = sides(orders, o, last)
+            _add_charges(tables, orders, o, after, buys, sells, held(legs, lots, start, stop, leg), out)
+            _add_moves(tables.values[leg], buys, sells, out)
+            sold += sells * tables.extra[leg, cells.EXTRA_SHORT_MINIMUM]
+            o = after
+            if o >= last or strike < 0 or tables.leg_group[orders[o, LEG]] != strike:
+                break
+        if strike >= 0:
+            before = naked(tables, legs, lots, start, stop, strike)
+            out[cells.SHORT_MINIMUM] += max(0, before + sold) - max(0, before)
+
+
+@njit(error_model="numpy")
+def _add_charges(tables, orders, first, stop, buys, sells, position, out):
+    """Adds what the orders [first, stop), all on one leg, cost whatever the scenario: what fills at their
+    limits lose against the mark, and charges by size."""
+    leg = orders[first, LEG]
+    row, extra = tables.values[leg], tables.extra[leg]
+    for o in range(first, stop):
+        loss = fill_loss(orders[o, LOTS], orders[o, LIMIT], row[cells.MARK], tables.leg_right[leg])
+        out[cells.LINEAR_CHARGE] += loss
+    shift = max(abs(row[cells.BASIS] - row[cells.MARK]), abs(row[cells.BASIS + 1] - row[cells.MARK]))
+    out[cells.BASIS_CHARGE] += max(buys, sells) * shift
+    grown = max(0, max(abs(position + buys), abs(position - sells)) - abs(position))
+    out[cells.GROSS] += grown * extra[cells.EXTRA_NOTIONAL]
+    out[cells.LINEAR_CHARGE] += grown * max(extra[cells.EXTRA_LONG], extra[cells.EXTRA_SHORT])
+    out[cells.LINEAR_CHARGE] += (buys + sells) * extra[cells.EXTRA_DUST]
+
+
+@njit(error_model="numpy")
+def _add_moves(row, buys, sells, out):
+    """Adds what orders on one leg lose in each scenario from the mark, and their gaps."""
+    mark = row[cells.MARK]
+    for c in range(1, cells.COLUMNS):
+        change = row[c] - mark
+        out[c] += buys * min(0, change) - sells * max(0, change)
+    for c in range(cells.CELLS):
+        out[cells.GAP + c] += buys * row[cells.ROW_GAP + c]
+        out[cells.VEGA_GAP + c] += (buys + sells) * row[cells.ROW_GAP + cells.CELLS + c]
+        out[cells.MOVE_LONG + c] += buys * row[cells.ROW_GAP + 2 * cells.CELLS + c]
+        out[cells.MOVE_SHORT + c] += sells * row[cells.ROW_GAP + 2 * cells.CELLS + c]
 
 
 @njit(error_model="numpy")
@@ -84,12 +126,12 @@ def tier_margin(tables, legs, lots, start, stop, orders, first, last):
         mark = tables.values[leg, 0]
         loss = 0
         for k in range(o, after):
-            loss += max(0, orders[k, LOTS] * (orders[k, LIMIT] - mark))
+            loss += fill_loss(orders[k, LOTS], orders[k, LIMIT], mark, tables.leg_right[leg])
         short_only = extra[leg, tiers.EXTRA_SHORT_ONLY]
         before = max(0, -position) if short_only else abs(position)
         worst = max(0, sells - position) if short_only else max(abs(position + buys), abs(position - sells))
         if short_only:
-            loss += buys * mark  # a long option gives no credit
+            loss += buys * extra[leg, tiers.EXTRA_LONG]  # a long option gives no credit
         at_worst, _ = tiers.position_margin(extra, rows, scalars, leg, max(before, worst))
         at_present, _ = tiers.position_margin(extra, rows, scalars, leg, before)
         grown = max(0, worst - before)

@@ -1,13 +1,15 @@
 """Risk rows of single legs: the value of one lot at every node, and the gaps between nodes.
 
 Values are float64 once per leg and rounded down once, to nano. The gaps are certified bounds on
-how far a leg strays from the bilinear surface through a cell's corners:
+how far a leg strays from the bilinear surface through a cell's corners, discounted as its values:
 
 * first shock (spot): a European option is convex in the forward, so it lies never above its
   chord on [a, b], and below it by at most ¼·(Δ(b) - Δ(a))·(b - a) and at most ⅛·max Γ·(b - a)²;
 * second shock (total volatility s): its slope there is the vega, so it strays from its chord by
   at most ¼·(vega_max - vega_min)·(s_b - s_a), on either side, and at most ⅛·max |∂²V/∂s²|·(s_b - s_a)²,
-  where ∂²V/∂s² = F·φ(d1)·d1·d2 / s.
+  where ∂²V/∂s² = F·φ(d1)·d1·d2 / s. It rises by at most vega_max·(s_b - s_a), and by less than F: no
+  option has more time value than that. These are taken at the nodes of the first shock alone: on a
+  line between two nodes a value is bounded, by the first, from its values at the two nodes.
 
 Both are taken over an *interval* of spot (one step of the anchor grid) and of remaining life
 (one step of the life grid), so the gaps are constant while the market stays inside: the same
@@ -23,7 +25,7 @@ from seawall.kernels import cells
 from seawall.kernels.black76 import call_put, call_put_log
 from seawall.kernels.fixed import mul_ppm_ceil, mul_ppm_floor
 from seawall.kernels.muldiv import mul_div_floor
-from seawall.kernels.normal import exp_, log_, norm_cdf, norm_pdf
+from seawall.kernels.normal import bits_of, exp_, log_, norm_cdf, norm_pdf
 
 LINEAR, OPTION, FORWARD_START, CONSTANT = 0, 1, 2, 3
 NANO = 1e9
@@ -37,6 +39,7 @@ SHOCK_MULTIPLE, SHOCK_LOG, SHOCK_DAMPING, SHOCK_LEVEL = 0, 1, 2, 3
 MODEL_VOL_UP, MODEL_VOL_DOWN, MODEL_POWER_SHORT, MODEL_POWER_LONG, MODEL_FLOOR_YEARS = 0, 1, 2, 3, 4
 MODEL_BASIS, MODEL_BASIS_SLOPE, MODEL_RATE, MODEL_ANCHOR = 5, 6, 7, 8
 VOL_REFERENCE_YEARS = 30.0 / 365.0
+MOVE_UNITS = 4_000_000  # moves of spot are whole quarters of a ppm, for linear legs to move as options do
 WORK = 4 * (cells.COLUMNS + 2)
 
 
@@ -162,7 +165,8 @@ def _fill_linear(legs, leg, index, now_ns, shocks, model, out):
         out[cells.BASIS + 1] = np.int64(np.floor(base / (1.0 - basis)))
         return
     for c in range(cells.COLUMNS):
-        change = mul_ppm_floor(base, np.int64(np.rint((shock[SHOCK_MULTIPLE, c] - 1.0) * 1e6)))
+        move = np.int64(np.rint((shock[SHOCK_MULTIPLE, c] - 1.0) * MOVE_UNITS))
+        change = mul_div_floor(base, move, MOVE_UNITS)
         out[c] = base + mul_ppm_floor(change, np.int64(np.rint(shock[SHOCK_DAMPING, c] * 1e6)))
     out[cells.BASIS] = base + np.int64(np.floor(base * basis))
     out[cells.BASIS + 1] = base + np.int64(np.floor(-base * basis))
@@ -226,20 +230,37 @@ def _vega_gap(k_low, k_high, forward_low, forward_high, low, high, width):
     it may rise by."""
     d_low = min(k_low / low, k_low / high) + 0.5 * low
     d_high = max(k_high / low, k_high / high) + 0.5 * high
-    near = max(d_low, 0.0) + min(d_high, 0.0)
     far = max(abs(d_low), abs(d_high))
-    by_vega = 0.25 * (forward_high * norm_pdf(near) - forward_low * norm_pdf(far)) * width
+    vega_max = forward_high * norm_pdf(nearest(d_low, d_high))
+    by_vega = 0.25 * (vega_max - forward_low * norm_pdf(far)) * width
     bend = max((max(abs(k_low), abs(k_high)) / low) ** 2, 0.25 * high * high)
-    by_volga = 0.125 * forward_high * norm_pdf(near) * bend / low * width * width
-    return min(by_vega, by_volga), forward_high * norm_pdf(near) * width
+    by_volga = 0.125 * vega_max * bend / low * width * width
+    return min(by_vega, by_volga, forward_high), min(vega_max * width, forward_high)
 
 
 @njit(error_model="numpy")
-def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, loose_vol, loose_basis, shocks, model, out):
+def nearest(low, high):
+    """The number in [low, high] nearest to zero."""
+    return max(low, 0.0) + min(high, 0.0)
+
+
+@njit(error_model="numpy")
+def _spot_gap(d_low, d_high, a, length, low):
+    """How far a value may lie below its chord over a step `length` of the forward from `a` or more, for d1
+    in [d_low, d_high] and total volatility from `low` up."""
+    by_delta = 0.25 * max(0.0, norm_cdf(d_high) - norm_cdf(d_low)) * length
+    by_gamma = 0.125 * norm_pdf(nearest(d_low, d_high)) / (a * low) * length * length
+    return min(by_delta, by_gamma)
+
+
+@njit(error_model="numpy")
+def fill_gaps(
+    legs, leg, index_low, index_high, life_low, life_high, discounted, loose_vol, loose_basis, shocks, model, out
+):  # fmt: skip
     """out[: 3·CELLS] = per lot of each cell the gap in the first shock, in the second, and the move
-    in the second (nano, rounded up),
-    valid for every index in [index_low, index_high] and life in [life_low, life_high] years, and
-    for relative moves of volatility and basis up to loose_vol and loose_basis."""
+    in the second (nano, rounded up), valid for every index in [index_low, index_high] and life in
+    [life_low, life_high] years, for discount factors up to `discounted`, and for relative moves of
+    volatility and basis up to loose_vol and loose_basis."""
     if legs.kind[leg] != OPTION:
         # a dynamic strike moves with spot: linear in the first shock, and its straying in the
         # second is that of an option on a fixed forward
@@ -249,7 +270,7 @@ def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, loose_vol, 
             return
     fixed = legs.kind[leg] == OPTION
     shock = shocks[legs.underlying[leg]]
-    scale = legs.lot[leg] * NANO
+    scale = legs.lot[leg] * NANO * discounted
     iv = legs.iv[leg]
     forward_low = index_low * legs.ratio[leg] * (1.0 - loose_basis)
     forward_high = index_high * legs.ratio[leg] * (1.0 + loose_basis)
@@ -276,10 +297,7 @@ def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, loose_vol, 
                 if fixed:
                     highest = max(k_high / low + 0.5 * low, k_high / high + 0.5 * high)
                     length = forward_high * (multiple - multiple_a)
-                    by_delta = 0.25 * max(0.0, norm_cdf(highest) - norm_cdf(lowest_a)) * length
-                    near = max(lowest_a, 0.0) + min(highest, 0.0)
-                    by_gamma = 0.125 * norm_pdf(near) / (forward_low * multiple_a * low) * length * length
-                    spot_gap = min(by_delta, by_gamma)
+                    spot_gap = _spot_gap(lowest_a, highest, forward_low * multiple_a, length, low)
                 at = level * cells.SPOT_CELLS + node - 1
                 out[at] = np.int64(np.ceil(scale * spot_gap)) + 1
                 out[cells.CELLS + at] = np.int64(np.ceil(scale * max(vega_a, vega_b))) + 1
@@ -290,15 +308,18 @@ def fill_gaps(legs, leg, index_low, index_high, life_low, life_high, loose_vol, 
 
 
 @njit(error_model="numpy")
-def fill_extra(legs, leg, index, mark, short_minimum_ppm, out):
-    """out = the per-lot charges of `cells.py` at this mark and index (the haircut rate stays)."""
+def fill_extra(legs, leg, index, mark, short_minimum_ppm, apart, out):
+    """out = the per-lot charges of `cells.py` at this mark and index, and the price curve that the leg
+    is on (a curve of its own where `apart`); what no price changes stays."""
     notional = notional_value(legs, leg, index, mark)
     haircut = mul_ppm_ceil(abs(mark), out[cells.EXTRA_HAIRCUT])
     out[cells.EXTRA_NOTIONAL] = notional
     out[cells.EXTRA_LONG] = haircut
     out[cells.EXTRA_SHORT] = haircut
     out[cells.EXTRA_SHORT_MINIMUM] = mul_ppm_ceil(notional, short_minimum_ppm)
-    out[cells.EXTRA_DUST] = 1
+    out[cells.EXTRA_CURVE] = leg if apart else bits_of(legs.iv[leg])
+    out[cells.EXTRA_CURVE + 1] = bits_of(legs.ratio[leg])
+    out[cells.EXTRA_CURVE + 2] = bits_of(legs.lot[leg])
 
 
 @njit(error_model="numpy")

@@ -1,11 +1,13 @@
 """Refreshes what `tiers.py` reads of a leg when its price or the time has moved."""
 
+import numpy as np
 from numba import njit
 
 from seawall.kernels import rows, tiers
 from seawall.kernels.fixed import mul_ppm_ceil, share_floor
 
 PPM = 1_000_000
+INTEREST_LIMIT = 4e21  # nano: beyond the highest bound that a model may set, and within int64 in micro
 
 
 @njit(error_model="numpy")
@@ -30,6 +32,8 @@ def interest_rate(first_row, open_interest_lots, notional_nano):
     low, high = first_row[tiers.TIER_INTEREST_FROM], first_row[tiers.TIER_INTEREST_TO]
     if high <= 0:
         return 0
+    if np.float64(open_interest_lots) * np.float64(notional_nano) > INTEREST_LIMIT:
+        return PPM
     interest = (open_interest_lots // 1000) * notional_nano
     interest += ((open_interest_lots % 1000) * notional_nano) // 1000
     base = first_row[tiers.TIER_INITIAL]

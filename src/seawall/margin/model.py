@@ -8,6 +8,8 @@ for one account or a million, in either context (initial and maintenance).
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from seawall.core.errors import InputError
+from seawall.core.times import years_between
 from seawall.kernels.rows import LegArrays
 from seawall.kernels.tables import Tables
 
@@ -45,6 +47,14 @@ class Model(ABC):
         return []
 
 
+def check_discount(market: Any) -> None:
+    """Refuses a rate so negative that an option's discount factor is beyond what limits of values allow for."""
+    legs = market.legs
+    years = years_between(market.as_of_ns, int(legs.expiry_ns[legs.right != 0].max(initial=0)))
+    if -market.rate * years > 1.0:
+        raise InputError("rate", f"{market.rate:g}, with an option of {years:.3g} years", "rate × years of -1 or more")
+
+
 def leg_arrays(legs: Any) -> LegArrays:
     """The arrays of `Market.legs` that the row kernels read."""
     return LegArrays(
@@ -66,4 +76,3 @@ def leg_arrays(legs: Any) -> LegArrays:
         strike=legs.strike,
         iv=legs.iv,
     )
-

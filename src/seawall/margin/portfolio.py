@@ -18,13 +18,14 @@ from seawall.kernels import cells, rows
 from seawall.kernels.board import NEVER, fill_cells, price_cells
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.tables import CELLS, Tables
-from seawall.margin.model import Model, leg_arrays
+from seawall.margin.model import Model, check_discount, leg_arrays
 
 PPM = 1_000_000
+HALF = cells.NODES // 2  # spot cells on either side of no move
 ANCHORS_PER_CELL = 8  # steps of the price grid in the narrowest of a range's cells
 
 
-class Tail(msgspec.Struct, frozen=True):
+class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A point beyond the range: how many ranges away, and the share of its loss that counts."""
 
     ranges_ppm: int
@@ -96,15 +97,15 @@ class PortfolioModel(Model):
         out[:, rows.SHOCK_MULTIPLE] = 1.0
         out[:, rows.SHOCK_DAMPING] = 1.0
         for u, name in enumerate(underlyings):
-            width = self.range_of(name) / PPM
+            width_ppm = self.range_of(name)
             for level in range(cells.LEVELS):
                 for node in range(cells.NODES):
                     c = 1 + level * cells.NODES + node
-                    out[u, rows.SHOCK_MULTIPLE, c] = 1.0 + width * (node - cells.NODES // 2) / (cells.NODES // 2)
+                    out[u, rows.SHOCK_MULTIPLE, c] = _multiple(width_ppm, PPM * (node - HALF) // HALF)
                     out[u, rows.SHOCK_LEVEL, c] = level - 1
             for t, tail in enumerate(self.parameters.tails):
                 c = 1 + cells.GRID + t
-                out[u, rows.SHOCK_MULTIPLE, c] = 1.0 + width * tail.ranges_ppm / PPM
+                out[u, rows.SHOCK_MULTIPLE, c] = _multiple(width_ppm, tail.ranges_ppm)
                 out[u, rows.SHOCK_DAMPING, c] = tail.damping_ppm / PPM
                 out[u, rows.SHOCK_LEVEL, c] = 1
         out[:, rows.SHOCK_LOG] = np.log(out[:, rows.SHOCK_MULTIPLE])
@@ -127,7 +128,7 @@ class PortfolioModel(Model):
     def anchor_steps(self, underlyings: tuple[str, ...]) -> np.ndarray:
         """float64[U]: log-price step of the grid on which gaps are constant."""
         ranges = np.array([self.range_of(name) for name in underlyings], np.float64) / PPM
-        return ranges / (cells.NODES // 2) / ANCHORS_PER_CELL
+        return ranges / HALF / ANCHORS_PER_CELL
 
     def underlying_params(self, underlyings: tuple[str, ...]) -> np.ndarray:
         """int64[U, 2·STEPS + 2]: the window of cells at each step, concentration."""
@@ -142,12 +143,15 @@ class PortfolioModel(Model):
         return out
 
     def tables(self, market: Any) -> Tables:
+        check_discount(market)
         legs = market.legs
         count = len(legs.kind)
         steps = self.anchor_steps(market.underlyings)
         values = np.zeros((count, cells.WIDTH), np.int64)
         extra = np.zeros((count, cells.EXTRAS), np.int64)
         extra[:, cells.EXTRA_HAIRCUT] = legs.haircut_ppm
+        # a loss is off by up to 2 nano a lot before its factor, the basis charge by one after it
+        extra[:, cells.EXTRA_DUST] = 1 - (-2 * self.parameters.initial_factor_ppm // PPM)
         fill_cells(
             leg_arrays(legs),
             np.arange(count, dtype=np.int32),
@@ -202,6 +206,13 @@ class PortfolioModel(Model):
         return [*checks, ("short-option minimum", floor, fee)]
 
 
+def _multiple(width_ppm: int, ranges_ppm: int) -> float:
+    """Of spot, after a move of so many ranges: to a quarter of a ppm, away from no move."""
+    units = abs(width_ppm * ranges_ppm) * rows.MOVE_UNITS
+    move = -(-units // PPM**2)
+    return 1.0 + (move if ranges_ppm > 0 else -move) / rows.MOVE_UNITS
+
+
 def window(correlation_ppm: int, step: int) -> tuple[int, int]:
     """First and last spot cell that a move can reach while the common factor is in its step.
 
@@ -222,7 +233,7 @@ def _check(p: PortfolioParameters) -> None:
     for name, value in ranges.items():
         _within(f"range_ppm of {name}", value, 1, PPM - 1)
         for tail in p.tails:
-            _within(f"tail of {name}", value * abs(tail.ranges_ppm) // PPM, 1, PPM - 1)
+            _within(f"tail of {name}", -(-value * abs(tail.ranges_ppm) // PPM), 1, PPM - 1)
     for name, value in {**p.correlation_ppm, "other underlyings": p.default_correlation_ppm}.items():
         _within(f"correlation_ppm of {name}", value, 0, PPM)
     for field in ("offset_ppm", "vol_down_ppm", "short_minimum_ppm", "basis_ppm", "concentration_ppm"):

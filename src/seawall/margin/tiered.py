@@ -18,13 +18,14 @@ from seawall.kernels import tiers
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.tables import TIERS, Tables
 from seawall.kernels.tier_rows import fill_tiers
-from seawall.margin.model import Model, leg_arrays
+from seawall.margin.model import Model, check_discount, leg_arrays
 
 PPM = 1_000_000
 SPOT, OPTION_ROLE, COIN = 0, 3, 5
+NOTIONAL_MAX = 10**12  # whole quote units: a rate of it still fits int64, and no account holds as much
 
 
-class Tier(msgspec.Struct, frozen=True):
+class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rates (ppm of notional) of positions from a notional (whole quote units) upwards."""
 
     notional_from: int
@@ -102,12 +103,20 @@ def check_tiers(name: str, tier_set: tuple[Tier, ...]) -> None:
         if tier.initial_ppm < before.initial_ppm or tier.maintenance_ppm < before.maintenance_ppm:
             raise UnsafeParameters(f"tiers of {name} from {tier.notional_from}", "a falling rate", "rates that rise")
     for tier in tier_set:
+        if tier.notional_from > NOTIONAL_MAX:
+            raise UnsafeParameters(f"tiers of {name}", f"from {tier.notional_from}", f"at most {NOTIONAL_MAX:,}")
         if not 0 <= tier.maintenance_ppm <= tier.initial_ppm <= PPM:
             raise UnsafeParameters(
                 f"tiers of {name} from {tier.notional_from}",
                 f"initial {tier.initial_ppm} ppm, maintenance {tier.maintenance_ppm} ppm",
                 "0 <= maintenance <= initial <= 1,000,000 ppm",
             )
+
+
+def check_interest(name: str, low: int, high: int) -> None:
+    """Refuses bounds of open interest (whole quote units) that are crossed or out of range; to 0 is never."""
+    if not 0 <= low <= (high or NOTIONAL_MAX) or not 0 <= high <= NOTIONAL_MAX:
+        raise UnsafeParameters(f"open interest of {name}", f"{low} to {high}", f"0 <= from <= to <= {NOTIONAL_MAX:,}")
 
 
 class TieredModel(Model):
@@ -136,6 +145,7 @@ class TieredModel(Model):
         return [(f"tiers of {name}", tier_set[0].maintenance_ppm, need) for name, tier_set in self._named_sets()]
 
     def tables(self, market: Any) -> Tables:
+        check_discount(market)
         legs = market.legs
         count = len(legs.kind)
         rows, first = tier_rows([tier_set for _, tier_set in self._named_sets()])
@@ -184,6 +194,10 @@ class CrossModel(TieredModel):
     """Generation 2: one pool, tiers by notional, open interest, haircuts."""
 
     name = "cross"
+
+    def __init__(self, parameters: CrossParameters) -> None:
+        check_interest("every underlying", parameters.open_interest_from, parameters.open_interest_to)
+        super().__init__(parameters)
 
     def _named_sets(self) -> list[tuple[str, tuple[Tier, ...]]]:
         named = sorted(self.parameters.tiers.items())

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from seawall.core.errors import InputError
 from seawall.margin.conform.dydx_input import kernel_risk
+from seawall.margin.conform.report import Unsupported
 from seawall.margin.venues import dydx_rules as rules
 from seawall.margin.venues.dydx_rules import Account, Perpetual, Position, Risk, Tier
 
@@ -59,6 +60,13 @@ def test_the_initial_rate_rises_with_open_interest_and_never_above_all(tier, int
         for x in (interest, interest + more)
     ]
     assert tier.initial_ppm <= rates[0] <= rates[1] <= 1_000_000
+
+
+@pytest.mark.parametrize("tier", [Tier(10**6 + 1, 1), Tier(10**30, 1), Tier(1, 10**30), Tier(-1, 1), Tier(1, -1)])
+def test_a_rate_that_is_no_share_does_not_reach_the_kernel(tier):
+    account = Account(0, {0: Position(10**6)})
+    with pytest.raises(Unsupported, match="ppm"):
+        kernel_risk(account, {0: Perpetual(-6, 10**5, -5, tier)})
 
 
 @given(st.integers(-(10**30), 10**30), st.integers(-12, 0), st.integers(1, 10**12), st.integers(-12, 3))

@@ -149,9 +149,13 @@ def kernel_risk(account: rules.Account, markets: dict[int, rules.Perpetual]) -> 
         size = abs(position.quantums) * market.price
         nano = size * 10**power if power >= 0 else size // 10**-power
         _check_fits("position", nano, NANO_MAX)
+        scaled_ppm = rules.scaled_initial_ppm(market)
+        for rate_ppm in (scaled_ppm, market.tier.initial_ppm, market.tier.fraction_ppm):
+            if not 0 <= rate_ppm <= rules.PPM:
+                raise Unsupported(f"a rate of {rate_ppm} ppm is beyond 0 to 100 %")
         values[leg, 0] = nano
         extra[leg, tiers.EXTRA_NOTIONAL] = nano
-        extra[leg, tiers.EXTRA_INITIAL_RATE] = rules.scaled_initial_ppm(market)
+        extra[leg, tiers.EXTRA_INITIAL_RATE] = scaled_ppm
         extra[leg, tiers.EXTRA_SET] = leg
         rows[leg, tiers.TIER_INITIAL] = market.tier.initial_ppm
         rows[leg, tiers.TIER_MAINTENANCE] = market.tier.initial_ppm if market.tier.fraction_ppm else 0

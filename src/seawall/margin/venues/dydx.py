@@ -16,12 +16,12 @@ import numpy as np
 from seawall.core.errors import UnsafeParameters
 from seawall.kernels import tiers
 from seawall.kernels.tables import Tables
-from seawall.margin.tiered import PPM, Tier, TieredModel
+from seawall.margin.tiered import PPM, Tier, TieredModel, check_interest
 from seawall.margin.venues.dydx_rules import maintenance_ppm
 from seawall.margin.venues.listed import check_listed, merge
 
 
-class LiquidityTier(msgspec.Struct, frozen=True):
+class LiquidityTier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Initial rate, maintenance as a fraction of it (ppm); caps of open interest in whole quote
     units, 0, 0 = initial margin never scales."""
 
@@ -102,6 +102,4 @@ def check_parameters(parameters: DydxParameters) -> None:
         if not (0 <= tier.initial_ppm <= PPM and 0 <= tier.maintenance_fraction_ppm <= PPM):
             found = f"{tier.initial_ppm} ppm, fraction {tier.maintenance_fraction_ppm} ppm"
             raise UnsafeParameters(f"dydx tier {name}", found, "rates from 0 to 1,000,000 ppm")
-        lower, upper = tier.open_interest_lower_cap, tier.open_interest_upper_cap
-        if not 0 <= lower <= upper:
-            raise UnsafeParameters(f"dydx tier {name}", f"caps {lower} to {upper}", "0 <= lower <= upper")
+        check_interest(f"dydx tier {name}", tier.open_interest_lower_cap, tier.open_interest_upper_cap)

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from seawall.kernels import anchors, cells, rows
+from seawall.kernels.compiled import entry, inner
 from seawall.kernels.normal import exp_
 
 NEVER = np.iinfo(np.int64).min
@@ -15,7 +16,7 @@ FOREVER = np.iinfo(np.int64).max
 MANY_LIVES = 1 << 20  # more than there are steps of life
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")  # it allocates one buffer
 def fill_cells(
     legs, which, price, cell, steps, life_back, loose, now_ns, shocks, model, short_minimum_ppm, gaps,
     values, extra,
@@ -64,7 +65,7 @@ def fill_cells(
         )
 
 
-@njit(error_model="numpy")
+@inner
 def life_steps(legs, leg, now_ns):
     """Steps of the life grid that an option's volatility has left, and that the option has."""
     life = anchors.life_step(rows.option_life(legs, leg, now_ns))
@@ -80,7 +81,7 @@ def price_cells(price: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@entry
 def _price_cells(price, steps, out):
     for u in range(len(out)):
         out[u] = anchors.price_cell(price[u], steps[u])

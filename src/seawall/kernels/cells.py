@@ -19,8 +19,8 @@ The intermediate result for one underlying of one account is its *profile*, one 
 that the exact evaluation and the bounds over price bands (`certificate.py`) share every step.
 """
 
-from numba import njit
 
+from seawall.kernels.compiled import inner
 from seawall.kernels.fixed import mul_ppm_ceil, mul_ppm_floor
 from seawall.kernels.lanes import project32
 from seawall.kernels.muldiv import mul_div_floor
@@ -76,7 +76,7 @@ SCALAR_OFFSET = 2  # ppm of a gain that offsets losses elsewhere
 SCALAR_SHORT_MINIMUM = 3  # ppm of notional, for refreshing EXTRA_SHORT_MINIMUM
 
 
-@njit(error_model="numpy")
+@inner
 def profile(tables, legs, lots, start, stop, out):
     """Profile of the positions [start, stop), all on one underlying, into out[PROFILE]."""
     values, extra = tables.values, tables.extra
@@ -123,7 +123,7 @@ def profile(tables, legs, lots, start, stop, out):
             out[BASIS_CHARGE] -= worst
 
 
-@njit(error_model="numpy")
+@inner
 def same_curve(one, other):
     """Whether two legs of one strike and expiry, by their rows of `extra`, are calls and puts of one
     price curve, and so differ by a straight line."""
@@ -134,7 +134,7 @@ def same_curve(one, other):
     )
 
 
-@njit(error_model="numpy")
+@inner
 def _strike_gaps(values, extra, legs, lots, first, stop, out):
     """Adds the gaps of the positions [first, stop), all of one strike: those of one curve net. Each
     curve is taken where its first leg stands, so that no other leg makes a difference to it."""
@@ -151,7 +151,7 @@ def _strike_gaps(values, extra, legs, lots, first, stop, out):
             _gaps(values[leg], net, out)
 
 
-@njit(error_model="numpy")
+@inner
 def _gaps(row, net, out):
     """Adds the gaps of one curve. A short option bends the other way in spot."""
     # run-time counts, which vectorise
@@ -167,13 +167,13 @@ def _gaps(row, net, out):
         out[MOVE_SHORT + c] -= net * row[ROW_GAP + 2 * CELLS + c]
 
 
-@njit(error_model="numpy")
+@inner
 def vega_gap(x, at):
     """How far a cell may lie below its two levels of the second shock. x: a profile."""
     return min(x[VEGA_GAP + at], min(x[MOVE_LONG + at], x[MOVE_SHORT + at]))
 
 
-@njit(error_model="numpy")
+@inner
 def dip(gap, difference):
     """How far below the smaller corner a cell may reach in the first shock, rounded up:
     (gap - difference/4)² / gap, where the corners differ by `difference` >= 0."""
@@ -185,7 +185,7 @@ def dip(gap, difference):
     return -mul_div_floor(-excess, (excess >> 12) + 1, gap >> 12)
 
 
-@njit(error_model="numpy")
+@inner
 def cell_floor(x, level, cell):
     """Least value in a cell. x: a profile. The bound is concave in the corners, so the worse of the
     two levels of the second shock bounds what lies between them."""
@@ -198,7 +198,7 @@ def cell_floor(x, level, cell):
     return min(low, high) - vega_gap(x, at)
 
 
-@njit(error_model="numpy")
+@inner
 def floors(x):
     """Sets a profile's FLOOR entries."""
     for level in range(LEVELS - 1):
@@ -206,7 +206,7 @@ def floors(x):
             x[FLOOR + level * SPOT_CELLS + cell] = cell_floor(x, level, cell)
 
 
-@njit(error_model="numpy")
+@inner
 def window_floor(x, params, step, level):
     """Least of the floors in the window of cells that one step of the common factor allows."""
     first, last = params[PARAM_FIRST + step], params[PARAM_LAST + step]
@@ -217,12 +217,12 @@ def window_floor(x, params, step, level):
     return low
 
 
-@njit(error_model="numpy")
+@inner
 def _offset(change, offset_ppm):
     return change if change < 0 else mul_ppm_floor(change, offset_ppm)
 
 
-@njit(error_model="numpy")
+@inner
 def scan_risk(profiles, count, underlyings, params, offset_ppm):
     """Worst joint loss (>= 0, nano) over all steps, levels and tails, and which one.
 
@@ -254,7 +254,7 @@ def scan_risk(profiles, count, underlyings, params, offset_ppm):
     return -worst, index
 
 
-@njit(error_model="numpy")
+@inner
 def concentration(gross_nano, params):
     """Charge in nano on the gross notional above the threshold, rounded up."""
     above = gross_nano - params[PARAM_CONCENTRATION_FROM] * 1000
@@ -263,7 +263,7 @@ def concentration(gross_nano, params):
     return mul_ppm_ceil(above, params[PARAM_CONCENTRATION_RATE])
 
 
-@njit(error_model="numpy")
+@inner
 def flat_charges(profiles, count, underlyings, params):
     """Σ of the add-ons that are not scaled by a factor, nano."""
     total = 0
@@ -273,7 +273,7 @@ def flat_charges(profiles, count, underlyings, params):
     return total
 
 
-@njit(error_model="numpy")
+@inner
 def risk(profiles, count, underlyings, params, offset_ppm):
     """max(scan risk, short-option minimum) in nano, and the worst scenario's index."""
     loss, index = scan_risk(profiles, count, underlyings, params, offset_ppm)
@@ -283,7 +283,7 @@ def risk(profiles, count, underlyings, params, offset_ppm):
     return max(loss, minimum), index
 
 
-@njit(error_model="numpy")
+@inner
 def split(tables, legs, lots, start, stop, profiles, underlyings):
     """Profiles of one account, one per underlying in order; returns how many."""
     count = 0
@@ -299,7 +299,7 @@ def split(tables, legs, lots, start, stop, profiles, underlyings):
     return count
 
 
-@njit(error_model="numpy")
+@inner
 def conclude(profiles, with_orders, has_orders, count, underlyings, params, scalars, cash_nano, out):
     """out = equity (floor), initial, maintenance (ceil) in micro, worst scenario.
 
@@ -322,7 +322,7 @@ def conclude(profiles, with_orders, has_orders, count, underlyings, params, scal
     out[3] = index
 
 
-@njit(error_model="numpy")
+@inner
 def account(tables, legs, lots, start, stop, cash_nano, profiles, underlyings, out):
     """One account without open orders."""
     count = split(tables, legs, lots, start, stop, profiles, underlyings)

@@ -5,36 +5,36 @@ the amount stays below 2**62 and the result fits int64. Division truncates nowhe
 each function names its direction.
 """
 
-from numba import njit
+from seawall.kernels.compiled import inner
 
 MILLION = 1_000_000
 
 
-@njit(error_model="numpy")
+@inner
 def floor_div(a, b):
     """Largest integer q with q·b <= a, for b > 0."""
     return a // b
 
 
-@njit(error_model="numpy")
+@inner
 def ceil_div(a, b):
     """Smallest integer q with q·b >= a, for b > 0."""
     return -((-a) // b)
 
 
-@njit(error_model="numpy")
+@inner
 def mul_ppm_floor(a, ppm):
     """floor(a·ppm / 10⁶), exact."""
     return (a // MILLION) * ppm + ((a % MILLION) * ppm) // MILLION
 
 
-@njit(error_model="numpy")
+@inner
 def mul_ppm_ceil(a, ppm):
     """ceil(a·ppm / 10⁶), exact."""
     return (a // MILLION) * ppm - ((-((a % MILLION) * ppm)) // MILLION)
 
 
-@njit(error_model="numpy")
+@inner
 def share_floor(a, b, c):
     """floor(a·b / c), exact without a wider type, for 0 <= a < 2**31, 0 <= b <= c < 2**61."""
     quotient = 0

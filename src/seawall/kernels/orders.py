@@ -8,15 +8,15 @@ sells of a leg; the short minimum takes all sells of a strike. Orders cost initi
 of an account's orders, int64[·, 3], are sorted by leg.
 """
 
-from numba import njit
 
 from seawall.kernels import cells, tiers
+from seawall.kernels.compiled import inner
 
 # orders[o, k]
 LEG, LOTS, LIMIT = 0, 1, 2  # LIMIT in nano per lot
 
 
-@njit(error_model="numpy")
+@inner
 def held(legs, lots, start, stop, leg):
     """Lots of a leg in the positions [start, stop)."""
     for p in range(start, stop):
@@ -25,7 +25,7 @@ def held(legs, lots, start, stop, leg):
     return 0
 
 
-@njit(error_model="numpy")
+@inner
 def sides(orders, first, stop):
     """(buys, sells, next) of the run of orders on one leg that starts at `first`."""
     leg = orders[first, LEG]
@@ -41,7 +41,7 @@ def sides(orders, first, stop):
     return buys, sells, o
 
 
-@njit(error_model="numpy")
+@inner
 def fill_loss(quantity, limit, mark, right):
     """What a fill at its limit loses against the mark, nano; a fill at a better price loses nothing."""
     loss = quantity * (limit - mark)
@@ -50,7 +50,7 @@ def fill_loss(quantity, limit, mark, right):
     return max(0, loss)
 
 
-@njit(error_model="numpy")
+@inner
 def naked(tables, legs, lots, start, stop, strike):
     """Σ over the positions [start, stop) on one strike of their shorts less their longs, times the short
     minimum of a lot, nano."""
@@ -61,7 +61,7 @@ def naked(tables, legs, lots, start, stop, strike):
     return total
 
 
-@njit(error_model="numpy")
+@inner
 def add_to_cells(tables, legs, lots, start, stop, orders, first, last, out):
     """Adds the orders [first, last) on one underlying to a profile of `cells.py`."""
     o = first
@@ -82,7 +82,7 @@ def add_to_cells(tables, legs, lots, start, stop, orders, first, last, out):
             out[cells.SHORT_MINIMUM] += max(0, before + sold) - max(0, before)
 
 
-@njit(error_model="numpy")
+@inner
 def _add_charges(tables, orders, first, stop, buys, sells, position, out):
     """Adds what the orders [first, stop), all on one leg, cost whatever the scenario: what fills at their
     limits lose against the mark, and charges by size."""
@@ -99,7 +99,7 @@ def _add_charges(tables, orders, first, stop, buys, sells, position, out):
     out[cells.LINEAR_CHARGE] += (buys + sells) * extra[cells.EXTRA_DUST]
 
 
-@njit(error_model="numpy")
+@inner
 def _add_moves(row, buys, sells, out):
     """Adds what orders on one leg lose in each scenario from the mark, and their gaps."""
     mark = row[cells.MARK]
@@ -113,7 +113,7 @@ def _add_moves(row, buys, sells, out):
         out[cells.MOVE_SHORT + c] += sells * row[cells.ROW_GAP + 2 * cells.CELLS + c]
 
 
-@njit(error_model="numpy")
+@inner
 def tier_margin(tables, legs, lots, start, stop, orders, first, last):
     """Initial margin (micro) that the orders [first, last) add under `tiers.py`."""
     extra, rows, scalars = tables.extra, tables.scenario_params, tables.scalars

@@ -4,10 +4,10 @@ The trip count is a run-time value on purpose: with a literal one LLVM unrolls t
 scalar code, with a run-time one it emits vector multiply-adds.
 """
 
-from numba import njit
+from seawall.kernels.compiled import inner
 
 
-@njit(error_model="numpy")
+@inner
 def project(values, legs, lots, start, stop, out, columns):
     """out[c] = Σ lots[p] · values[legs[p], c] over p in [start, stop), for c < columns."""
     for c in range(columns):

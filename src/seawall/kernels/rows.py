@@ -19,10 +19,10 @@ integers serve an evaluation and every certificate that spans it.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from seawall.kernels import cells
 from seawall.kernels.black76 import call_put, call_put_log
+from seawall.kernels.compiled import inner
 from seawall.kernels.fixed import mul_ppm_ceil, mul_ppm_floor
 from seawall.kernels.muldiv import mul_div_floor
 from seawall.kernels.normal import bits_of, exp_, log_, norm_cdf, norm_pdf
@@ -71,7 +71,7 @@ class LegArrays(NamedTuple):
     iv: np.ndarray
 
 
-@njit(error_model="numpy")
+@inner
 def vol_multiples(years, model):
     """(down, up) multiples of a volatility with `years` to live: term-scaled as in Derive's
     PMRM (research: (30 d / max(t, floor))^p), so that σ·multiple·√t grows with t."""
@@ -81,7 +81,7 @@ def vol_multiples(years, model):
     return max(0.0, 1.0 - model[MODEL_VOL_DOWN] * scale), 1.0 + model[MODEL_VOL_UP] * scale
 
 
-@njit(error_model="numpy")
+@inner
 def option_life(legs, leg, now_ns):
     """Years of life that carry volatility: to expiry, from the fixing of a dynamic strike."""
     start = now_ns
@@ -90,13 +90,13 @@ def option_life(legs, leg, now_ns):
     return max(0.0, (legs.expiry_ns[leg] - start) / YEAR_NS)
 
 
-@njit(error_model="numpy")
+@inner
 def discount(legs, leg, now_ns, model):
     """Discount factor to the expiry of a leg."""
     return exp_(-model[MODEL_RATE] * max(0.0, (legs.expiry_ns[leg] - now_ns) / YEAR_NS))
 
 
-@njit(error_model="numpy")
+@inner
 def option_forward_strike(legs, leg, index):
     """(forward, strike) at an index price; a dynamic strike is a multiple of the forward."""
     forward = index * legs.ratio[leg]
@@ -106,13 +106,13 @@ def option_forward_strike(legs, leg, index):
     return forward, strike
 
 
-@njit(error_model="numpy")
+@inner
 def index_nano(index):
     """An index price in nano; exact for prices below 9 million with nine decimals."""
     return np.int64(np.rint(index * NANO))
 
 
-@njit(error_model="numpy")
+@inner
 def linear_value(legs, leg, index):
     """Nano per lot at an index price, rounded down; what does not follow the index stays."""
     if legs.kind[leg] == CONSTANT:
@@ -120,7 +120,7 @@ def linear_value(legs, leg, index):
     return mul_div_floor(index_nano(index), legs.value_num[leg], legs.value_den[leg])
 
 
-@njit(error_model="numpy")
+@inner
 def mark_value(legs, leg, index, now_ns, rate):
     """Nano per lot of the mark, rounded down. rate: the discount rate per year."""
     if legs.kind[leg] == LINEAR or legs.kind[leg] == CONSTANT:
@@ -132,7 +132,7 @@ def mark_value(legs, leg, index, now_ns, rate):
     return np.int64(np.floor(exp_(-rate * years) * legs.lot[leg] * NANO * value))
 
 
-@njit(error_model="numpy")
+@inner
 def fill_values(legs, leg, index, now_ns, shocks, model, work, out):
     """out[: COLUMNS + 2] = value of one lot at each node and basis shift, nano, rounded down.
 
@@ -144,7 +144,7 @@ def fill_values(legs, leg, index, now_ns, shocks, model, work, out):
         _fill_option(legs, leg, index, now_ns, shocks, model, work, out)
 
 
-@njit(error_model="numpy")
+@inner
 def basis_shift(legs, leg, now_ns, model):
     """Relative move of this expiry's forward against the index; none for what is the index."""
     if legs.role[leg] == 0 or legs.role[leg] == 4 or legs.role[leg] == 5:
@@ -153,7 +153,7 @@ def basis_shift(legs, leg, now_ns, model):
     return model[MODEL_BASIS] + model[MODEL_BASIS_SLOPE] * years
 
 
-@njit(error_model="numpy")
+@inner
 def _fill_linear(legs, leg, index, now_ns, shocks, model, out):
     base = linear_value(legs, leg, index)
     shock = shocks[legs.underlying[leg]]
@@ -172,7 +172,7 @@ def _fill_linear(legs, leg, index, now_ns, shocks, model, out):
     out[cells.BASIS + 1] = base + np.int64(np.floor(-base * basis))
 
 
-@njit(error_model="numpy")
+@inner
 def _fill_option(legs, leg, index, now_ns, shocks, model, work, out):
     columns = cells.COLUMNS + 2
     shock = shocks[legs.underlying[leg]]
@@ -208,14 +208,14 @@ def _fill_option(legs, leg, index, now_ns, shocks, model, work, out):
         out[c] = np.int64(np.floor(scale * (base + damping * (values[c] - base))))
 
 
-@njit(error_model="numpy")
+@inner
 def _price(forward, strike, moneyness, right, multiple, log_multiple, volatility, values):
     """A loop of its own, so that it vectorises."""
     for c in range(values.shape[0]):
         values[c] = call_put_log(forward * multiple[c], strike, moneyness + log_multiple[c], volatility[c], right)
 
 
-@njit(error_model="numpy")
+@inner
 def least_d1(k, low, high):
     """Least k/s + s/2 over s in [low, high]: it rises in s for k <= 0, else falls until √(2k)."""
     least = min(k / low + 0.5 * low, k / high + 0.5 * high)
@@ -223,7 +223,7 @@ def least_d1(k, low, high):
     return turn if low < turn < high else least
 
 
-@njit(error_model="numpy")
+@inner
 def _vega_gap(k_low, k_high, forward_low, forward_high, low, high, width):
     """(gap, move) over a step `width` of total volatility, for log-moneyness in [k_low, k_high] and
     total volatility in [low, high]: how far a value may lie from its chord, either way, and how much
@@ -238,13 +238,13 @@ def _vega_gap(k_low, k_high, forward_low, forward_high, low, high, width):
     return min(by_vega, by_volga, forward_high), min(vega_max * width, forward_high)
 
 
-@njit(error_model="numpy")
+@inner
 def nearest(low, high):
     """The number in [low, high] nearest to zero."""
     return max(low, 0.0) + min(high, 0.0)
 
 
-@njit(error_model="numpy")
+@inner
 def _spot_gap(d_low, d_high, a, length, low):
     """How far a value may lie below its chord over a step `length` of the forward from `a` or more, for d1
     in [d_low, d_high] and total volatility from `low` up."""
@@ -253,7 +253,7 @@ def _spot_gap(d_low, d_high, a, length, low):
     return min(by_delta, by_gamma)
 
 
-@njit(error_model="numpy")
+@inner
 def fill_gaps(
     legs, leg, index_low, index_high, life_low, life_high, discounted, loose_vol, loose_basis, shocks, model, out
 ):  # fmt: skip
@@ -307,7 +307,7 @@ def fill_gaps(
             vega_a, move_a, multiple_a = vega_b, move_b, multiple
 
 
-@njit(error_model="numpy")
+@inner
 def fill_extra(legs, leg, index, mark, short_minimum_ppm, apart, out):
     """out = the per-lot charges of `cells.py` at this mark and index, and the price curve that the leg
     is on (a curve of its own where `apart`); what no price changes stays."""
@@ -322,7 +322,7 @@ def fill_extra(legs, leg, index, mark, short_minimum_ppm, apart, out):
     out[cells.EXTRA_CURVE + 2] = bits_of(legs.lot[leg])
 
 
-@njit(error_model="numpy")
+@inner
 def notional_value(legs, leg, index, mark):
     """Nano per lot of the notional: a linear leg's own value, an option's underlying, the face
     of an inverse contract."""

@@ -1,16 +1,16 @@
 """Refreshes what `tiers.py` reads of a leg when its price or the time has moved."""
 
 import numpy as np
-from numba import njit
 
 from seawall.kernels import rows, tiers
+from seawall.kernels.compiled import entry, inner
 from seawall.kernels.fixed import mul_ppm_ceil, share_floor
 
 PPM = 1_000_000
 INTEREST_LIMIT = 4e21  # nano: beyond the highest bound that a model may set, and within int64 in micro
 
 
-@njit(error_model="numpy")
+@inner
 def refresh_leg(legs, leg, index, now_ns, rate, tables):
     """Mark, notional, charges and open-interest rate of one leg at an index price."""
     mark = rows.mark_value(legs, leg, index, now_ns, rate)
@@ -25,7 +25,7 @@ def refresh_leg(legs, leg, index, now_ns, rate, tables):
     extra[tiers.EXTRA_INITIAL_RATE] = interest_rate(first, extra[tiers.EXTRA_OPEN_INTEREST], notional)
 
 
-@njit(error_model="numpy")
+@inner
 def interest_rate(first_row, open_interest_lots, notional_nano):
     """Initial rate in ppm, raised linearly to 100 % between two levels of open interest (dYdX
     v4 `GetAdjustedInitialMarginPpm`; floor); 0 where the market sets none."""
@@ -44,7 +44,7 @@ def interest_rate(first_row, open_interest_lots, notional_nano):
     return base + share_floor(PPM - base, interest - low, high - low)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@entry
 def fill_tiers(legs, which, price, now_ns, rate, tables):
     """`refresh_leg` for the legs in `which` (int32[n]). price: float64[U]."""
     for k in range(len(which)):

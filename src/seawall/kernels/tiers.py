@@ -7,8 +7,8 @@ the charge is continuous and convex. Where the share of initial is set, maintena
 ceil(ceil(N · rate) · share), the two ceilings of dYdX v4 (protocol/x/perpetuals/lib).
 """
 
-from numba import njit
 
+from seawall.kernels.compiled import inner
 from seawall.kernels.fixed import mul_ppm_ceil
 
 # extra[:, k]: integers per leg; the first five follow the price (`tier_rows.py`)
@@ -40,14 +40,14 @@ SCALAR_SETS = 1
 SCALAR_FIRST_ROW = 4
 
 
-@njit(error_model="numpy")
+@inner
 def position_notional(extra, leg, size, truncate):
     """Notional in micro: rounded up, or toward zero where the venue does."""
     nano = size * extra[leg, EXTRA_NOTIONAL]
     return nano // 1000 if truncate else -((-nano) // 1000)
 
 
-@njit(error_model="numpy")
+@inner
 def tier_row(rows, scalars, tier_set, notional_micro):
     """The last row of the set whose `from` is at most the notional."""
     row = scalars[SCALAR_FIRST_ROW + tier_set]
@@ -57,7 +57,7 @@ def tier_row(rows, scalars, tier_set, notional_micro):
     return row
 
 
-@njit(error_model="numpy")
+@inner
 def position_margin(extra, rows, scalars, leg, size):
     """(initial, maintenance) in micro of `size` lots of a leg, without the flat charges."""
     notional = position_notional(extra, leg, size, scalars[SCALAR_TRUNCATE])
@@ -74,14 +74,14 @@ def position_margin(extra, rows, scalars, leg, size):
     return initial, maintenance
 
 
-@njit(error_model="numpy")
+@inner
 def position_charge(extra, leg, quantity):
     """Flat charge in micro of a position, rounded up."""
     rate = extra[leg, EXTRA_LONG] if quantity > 0 else extra[leg, EXTRA_SHORT]
     return -((-(abs(quantity) * rate)) // 1000)
 
 
-@njit(error_model="numpy")
+@inner
 def account(tables, legs, lots, start, stop, cash_nano, out):
     """One account: out = equity (floor), initial, maintenance (ceil) in micro, -1."""
     values, extra = tables.values, tables.extra

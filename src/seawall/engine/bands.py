@@ -25,7 +25,7 @@ from seawall.engine.pieces import (
 )
 from seawall.engine.state import PRESENT, RING
 from seawall.kernels import cells, orders
-from seawall.kernels.compiled import inner
+from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS, tables_at
 
 FALL, RISE = 0, 1
@@ -48,7 +48,7 @@ def penalty(rule, side, low, high, share):
     return max(1.0, factor) * worse + max(0.0, factor - 1.0) * other + flat * share * (low + high)
 
 
-@inner
+@once
 def _strays(nodes, holdings, piece, width, node, out):
     """out = (nano below, nano above) that the piece may leave its chords in the cell above a node."""
     ring = node & (RING - 1)
@@ -101,7 +101,7 @@ def _gap_of(x, c):
     return np.float64(x[cells.GAP + c] if c < cells.CELLS else cells.vega_gap(x, c - cells.CELLS))
 
 
-@inner
+@once
 def _take_gaps(scratch, i, slot, side, far, x):
     """Sets the gaps of the cell between a node and what lies nearer to the price: a node's row
     holds those of the cell above it."""

@@ -53,7 +53,7 @@ from seawall.engine.state import (
     VEGA,
 )
 from seawall.kernels import orders
-from seawall.kernels.compiled import inner
+from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS
 
 STAGES = 2 * LADDER  # of each width: to the ends of the present cell, then one cell further
@@ -67,7 +67,7 @@ NANO_PER_LOT = 4.0  # rows and nodes are each rounded once
 NANO_PER_POSITION = 10_000.0  # a position's margin is rounded to micro, more than once
 
 
-@inner
+@once
 def _add_slack(slopes, size, is_long, nodes_ns, now_ns, out):
     """Adds one leg's part to slack[i]."""
     rest = NANO_PER_LOT * size + NANO_PER_POSITION
@@ -190,7 +190,7 @@ def _stand(
     return until_ns
 
 
-@inner
+@once
 def _set_reserves(kind, tables, scratch, count, safety, motion, drift):
     """Leaves a share of the safety for moves of volatility and of basis, where they move at all: room
     for none in the present anchor cell alone, for any where nothing depends on them."""
@@ -251,7 +251,7 @@ def _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, ca
     return best
 
 
-@inner
+@once
 def _gaps_until(board, holdings, account):
     """Until when the present gaps of an account's positions hold."""
     row = holdings.accounts[account]

@@ -15,7 +15,7 @@ All in float64 nano; `certificate.py` leaves a slack far above float rounding.
 import numpy as np
 
 from seawall.kernels import cells, tiers
-from seawall.kernels.compiled import inner
+from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS
 
 GAPS = 2 * cells.CELLS
@@ -54,7 +54,7 @@ WITH_GAP = 9  # whether gaps are those of the present anchor cell and step of li
 RULE = 10
 
 
-@inner
+@once
 def set_rule(kind, level, release, scalars, rule):
     """What must be shown for a status to stay: equity above the next line below it, and under
     `1 + release` times the line above it (under `release` times maintenance when bankrupt)."""

@@ -40,7 +40,7 @@ from seawall.engine.state import (
     WATCH_UNDERLYING,
 )
 from seawall.kernels import cells, orders, tiers, wheel
-from seawall.kernels.compiled import entry, inner
+from seawall.kernels.compiled import entry, inner, once
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.normal import log_
 from seawall.kernels.tables import CELLS
@@ -161,7 +161,7 @@ def price_bucket(price, origin):
     return np.int64(np.floor(log_(price) / PRICE_BUCKET)) - origin
 
 
-@inner
+@once
 def _jitter(account):
     """A share in [0.8, 1] that is the account's own, so that bands made together part."""
     mixed = (np.uint64(account) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
@@ -206,7 +206,7 @@ def file(index, holdings, watch, account, count, scratch, until_ns, clock, origi
     return True
 
 
-@inner
+@once
 def certify_and_file(
     kind, board, nodes, holdings, watch, account, count, scratch, clock, motion, drift, origins, exact
 ):
@@ -225,7 +225,7 @@ def certify_and_file(
     return False
 
 
-@inner
+@once
 def record(watch, account, figures, release_ppm, decided, wanted):
     """Notes an exact evaluation, and a change of status if it is one."""
     watch.sums[EVALUATED] += 1

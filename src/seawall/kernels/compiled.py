@@ -3,10 +3,13 @@ their callers hold. Numba would otherwise count, atomically, every view of a row
 than the arithmetic, and half of the compile time.
 
 `inner` is for what compiled code calls, `entry` for what Python calls (kept on disk, and the lock of
-the interpreter released). Neither may allocate an array or return one to Python.
+the interpreter released), `once` for what is called from one place: it becomes a part of its caller,
+where `inner` would be optimised and translated by itself first. None may allocate an array or return
+one to Python.
 """
 
 from numba import njit
 
 inner = njit(error_model="numpy", _nrt=False)
 entry = njit(error_model="numpy", _nrt=False, nogil=True, cache=True)
+once = njit(error_model="numpy", _nrt=False, inline="always")

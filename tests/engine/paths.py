@@ -152,6 +152,8 @@ class Path:
         if not self.announced or at_ns < self.glide_ends_ns:
             return
         chosen = self.rng.sample(list(self.announced), self.rng.randint(1, min(3, len(self.announced))))
+        if "open_interest_to" in self.announced:
+            chosen = list(self.announced)  # one bound alone would cross the other on its way
         changes = {path: str(self.rng.randint(*self.announced[path])) for path in chosen}
         glide_ns = self.rng.choice((0, 60, 900, 7200)) * SECOND_NS
         self.glide_ends_ns = at_ns + glide_ns

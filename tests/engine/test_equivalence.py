@@ -31,6 +31,7 @@ FOUND = [
     ("portfolio", 56),  # an order or a withdrawal was judged by the parameters of the event before
     ("portfolio", 158),
     ("portfolio", 386),
+    ("fixed", 1000928),  # a jump of one underlying's vols left the nodes of another as they were
 ]
 
 

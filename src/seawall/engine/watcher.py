@@ -255,16 +255,19 @@ class Watcher:
             self._loosen()
         if new.any() or glided:
             return self._everybody()
-        count = self._overdue(at_ns)
+        crossed = []
         drift = self.pricer.drift
         for u, k in zip(*(places.tolist() for places in np.nonzero(sizes)), strict=True):
             before = int(drift[u, IN_ALL + k] // step.MOVE_BUCKET)
             self.pricer.drifted(u, k, float(sizes[u, k]))
             after = int(drift[u, IN_ALL + k] // step.MOVE_BUCKET)
-            if after >= EDGE_OF_MOVES:
-                drift[:, IN_ALL:] = 0.0
-                return self._everybody()
-            count = self._wake(EXPOSURE_ITEMS * u + ITEM_MOVES + k, before, after, count)
+            crossed.append((EXPOSURE_ITEMS * u + ITEM_MOVES + k, before, after))
+        if any(after >= EDGE_OF_MOVES for _, _, after in crossed):
+            drift[:, IN_ALL:] = 0.0
+            return self._everybody()
+        count = self._overdue(at_ns)
+        for coordinate, before, after in crossed:
+            count = self._wake(coordinate, before, after, count)
         return self._process(count, False)
 
     def _loosen(self) -> None:

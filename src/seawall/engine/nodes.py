@@ -1,8 +1,8 @@
 """Rows at fixed price nodes around the market, and the slopes of value in time and volatility.
 
 A certificate must know what a portfolio is worth at prices that have not come yet. It is
-projected on rows computed at the nodes of a ladder of grids over log-price (steps of 1, 4, 16
-and 64 anchors); between nodes, `stray` bounds how far a leg may leave its chord. The rows are
+projected on rows computed at the nodes of a ladder of grids over log-price (steps of a
+quarter, 1, 4, 16 and 64 anchors); between nodes, `stray` bounds how far a leg may leave its chord. The rows are
 shared by all accounts and survive until the price leaves their cells or they grow old.
 """
 
@@ -35,7 +35,7 @@ YOUNGEST_NS = 30 * 10**9
 
 def ladder_steps(steps: np.ndarray) -> np.ndarray:
     """float64[U, LADDER]: log-price step of every width, from that of the anchor grid."""
-    return steps[:, None] * np.float64(LADDER_GROWTH) ** np.arange(LADDER)
+    return steps[:, None] * np.float64(LADDER_GROWTH) ** np.arange(-1, LADDER - 1)
 
 
 @inner

@@ -12,7 +12,7 @@ import numpy as np
 from seawall.kernels.tables import Tables
 from seawall.kernels.wheel import Wheel
 
-LADDER = 4  # widths of price cells, in steps of the anchor grid: 1, 4, 16, 64
+LADDER = 5  # widths of price cells, in steps of the anchor grid: 1/4, 1, 4, 16, 64
 RING = 8  # nodes kept per width: the four around the price, and those that it may come back to
 AROUND = 4  # nodes around a price: the cell below, the present one, the one above
 

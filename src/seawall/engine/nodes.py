@@ -29,13 +29,14 @@ from seawall.kernels.normal import log_, norm_cdf, norm_pdf
 
 VEGA_MAX = 0.3989422804014328  # greatest vega per unit of total volatility and strike: φ(0)
 LADDER_GROWTH = 4
+ANCHOR_WIDTH = 1  # the width whose cells are those of the anchor grid
 OLDEST_NS = 4 * 3_600 * 10**9
 YOUNGEST_NS = 30 * 10**9
 
 
 def ladder_steps(steps: np.ndarray) -> np.ndarray:
     """float64[U, LADDER]: log-price step of every width, from that of the anchor grid."""
-    return steps[:, None] * np.float64(LADDER_GROWTH) ** np.arange(-1, LADDER - 1)
+    return steps[:, None] * np.float64(LADDER_GROWTH) ** (np.arange(LADDER) - ANCHOR_WIDTH)
 
 
 @inner

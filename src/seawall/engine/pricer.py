@@ -157,7 +157,11 @@ class Pricer:
         here = self.board.tables._replace(values=nodes.values[width, ring], extra=nodes.extra[width, ring])
         price = np.full(len(steps), node_rows.node_price(node, step))
         gaps = np.full((len(self.legs.kind), 3), NEVER)
-        self._fill(which, price, np.full(len(steps), node), steps, 1, self.loose, now_ns, here, gaps)
+        cell, gap_steps = node, steps
+        if width < node_rows.ANCHOR_WIDTH:
+            # an evaluation's gaps are made for a whole anchor cell, so these must be too
+            cell, gap_steps = node // node_rows.LADDER_GROWTH, self.steps
+        self._fill(which, price, np.full(len(steps), cell), gap_steps, 1, self.loose, now_ns, here, gaps)
         node_rows.fill_strays(
             self.legs, self.constants, self.shocks, which, node, step, now_ns, *self.loose, self.columns,
             nodes.stray[width, ring],

@@ -1,8 +1,9 @@
 """Bounds of an account's health on a band that grows, stage by stage of the node ladder.
 
-A stage is a pair of nodes around the price, for every underlying of the account. Between the band
-so far and a stage the parts of health (`faces.py`) lie above their chords less the stray of the
-legs in that cell, so the bounds at a share of the way are linear in the share.
+A stage is the pair of nodes around the price on one width of the ladder, for every underlying of the
+account. Between two nodes the parts of health (`faces.py`) lie above their chords less the stray of
+the legs, so between the band so far and a stage the bounds at a share of the way are linear in the
+share.
 """
 
 import numpy as np
@@ -16,15 +17,14 @@ from seawall.engine.pieces import (
     LEAST_BASIS,
     NODES_LOW,
     NOW_LOW,
-    ORDER_FIRST,
-    ORDER_LAST,
     STAGE,
-    TRIAL,
     UNDERLYING,
+    leg_lots,
     profile,
+    size_of,
 )
-from seawall.engine.state import PRESENT, RING
-from seawall.kernels import cells, orders
+from seawall.engine.state import PRESENT, RING, SPAN
+from seawall.kernels import cells
 from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS, tables_at
 
@@ -50,18 +50,12 @@ def penalty(rule, side, low, high, share):
 
 @once
 def _strays(nodes, holdings, piece, width, node, out):
-    """out = (nano below, nano above) that the piece may leave its chords in the cell above a node."""
+    """out = (nano below, nano above) that the piece may leave its chords in the interval above a node."""
     ring = node & (RING - 1)
     out[0] = 0.0
     out[1] = 0.0
-    positions = piece[LAST] - piece[FIRST]
-    for k in range(positions + piece[ORDER_LAST] - piece[ORDER_FIRST]):
-        if k < positions:
-            leg = np.int64(holdings.leg[piece[FIRST] + k])
-            lots = holdings.lots[piece[FIRST] + k]
-        else:
-            order = holdings.orders[piece[ORDER_FIRST] + k - positions]
-            leg, lots = order[orders.LEG], order[orders.LOTS]
+    for k in range(size_of(piece)):
+        leg, lots = leg_lots(holdings, piece, k)
         if lots > 0:
             out[0] += lots * nodes.stray[width, ring, leg]
         else:
@@ -69,17 +63,15 @@ def _strays(nodes, holdings, piece, width, node, out):
 
 
 @inner
-def prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_orders, joint):
-    """Fills a slot with one stage of the ladder, both sides: the ends of the present cell of a
-    width, or those of its neighbours (for which the former must have been prepared before)."""
-    width, far = stage // 2, stage % 2
+def prepare(kind, tables, nodes, holdings, scratch, count, width, slot, with_orders, joint):
+    """Fills a slot with the stage of one width of the ladder, both sides."""
     for i in range(count):
         piece = scratch.pieces[i]
         u = piece[UNDERLYING]
-        cell = nodes.key[u, width, PRESENT]
+        node = nodes.key[u, width, PRESENT]
+        off_low, off_high = _offs(kind, tables, scratch, i, NODES_LOW)
         for side in range(2):
-            place = 1 - far if side == FALL else 2 + far
-            ring = (cell - 1 + place) & (RING - 1)
+            ring = (node + SPAN * side) & (RING - 1)
             here = tables_at(tables, nodes.values[width, ring], nodes.extra[width, ring])
             x = scratch.profile
             profile(kind, here, holdings, piece, with_orders, x)
@@ -87,83 +79,93 @@ def prepare(kind, tables, nodes, holdings, scratch, count, stage, slot, with_ord
                 if scratch.rule[WITH_GAP] > 0.0:
                     for c in range(cells.GAP, cells.BASIS_CHARGE):
                         x[c] = scratch.exact[with_orders, i, c]
-                _take_gaps(scratch, i, slot, side, far, x)
-            # the cell between this node and what lies nearer to the price
-            between = cell if not far else (cell - 1 if side == FALL else cell + 1)
-            _strays(nodes, holdings, piece, width, between, scratch.stray[slot, side, i])
-            _put(kind, tables, scratch, i, x, slot, side, NODES_LOW, joint)
-            scratch.ends[slot, i, side] = nodes.ladder[u, width, place]
+                if side == FALL:
+                    _take_gaps(x, scratch.gap[slot, i])
+            _put(kind, tables, scratch, i, x, slot, side, joint)
+            _shift(scratch, i, slot, side, joint, off_low, off_high)
+            scratch.ends[slot, i, side] = nodes.ladder[u, width, side]
+        _strays(nodes, holdings, piece, width, node, scratch.stray[slot, i])
 
 
 @inner
-def _gap_of(x, c):
-    """The c-th gap of a profile: in the first shock, then in the second."""
-    return np.float64(x[cells.GAP + c] if c < cells.CELLS else cells.vega_gap(x, c - cells.CELLS))
-
-
-@once
-def _take_gaps(scratch, i, slot, side, far, x):
-    """Sets the gaps of the cell between a node and what lies nearer to the price: a node's row
-    holds those of the cell above it."""
-    gap, ahead = scratch.gap, scratch.ahead
-    for c in range(faces.GAPS):
-        mine = _gap_of(x, c)
-        if side == FALL:
-            gap[slot, FALL, i, c] = mine
-            if not far:
-                gap[slot, RISE, i, c] = mine
-        elif far:
-            gap[slot, RISE, i, c] = ahead[i, c]
-        else:
-            ahead[i, c] = mine
+def _take_gaps(x, out):
+    """out = the gaps of a profile: of each cell in the first shock, then in the second."""
+    for c in range(cells.CELLS):
+        out[c] = x[cells.GAP + c]
+        out[cells.CELLS + c] = cells.vega_gap(x, c)
 
 
 @inner
-def _put(kind, tables, scratch, i, x, slot, side, slack_from, joint):
-    """Turns a profile into the parts of both bounds, less the slack of time, volatility, basis."""
+def _offs(kind, tables, scratch, i, slack_from):
+    """What the bounds from below and from above may be off by for a piece's slack."""
+    share = charge_share(tables.underlying_params[scratch.pieces[i, UNDERLYING]], kind)
+    low, high = scratch.slack[i, slack_from], scratch.slack[i, slack_from + 1]
+    return penalty(scratch.rule, LOWER, low, high, share), penalty(scratch.rule, UPPER, low, high, share)
+
+
+@inner
+def _put(kind, tables, scratch, i, x, slot, side, joint):
+    """Turns a profile into the parts of both bounds."""
     rule, work = scratch.rule, scratch.work
     params = tables.underlying_params[scratch.pieces[i, UNDERLYING]]
-    share = charge_share(params, kind)
-    low, high = scratch.slack[i, slack_from], scratch.slack[i, slack_from + 1]
-    z = work[cells.CELLS :]
     if rule[LOWER + ON]:
-        faces.lower(kind, x, scratch.gap[slot, side, i], params, rule, joint, work, z)
-        off = penalty(rule, LOWER, low, high, share)
-        for j in range(joint):
-            scratch.lower[slot, side, i, j] = z[j] - off
+        faces.lower(kind, x, scratch.gap[slot, i], params, rule, joint, work, scratch.lower[slot, side, i])
     if rule[UPPER + ON]:
         out = scratch.upper[slot, side, i]
         faces.upper(kind, x, params, rule, scratch.witness[i], scratch.slack[i, LEAST_BASIS], out)
-        out[0] += penalty(rule, UPPER, low, high, share)
 
 
 @inner
-def prepare_point(kind, tables, scratch, count, profiles, joint):
-    """Fills the slot BASE from the exact profiles of the present point."""
+def _shift(scratch, i, slot, side, joint, off_low, off_high):
+    """Takes an allowance off a bound from below and adds one to a bound from above."""
+    if scratch.rule[LOWER + ON]:
+        for j in range(joint):
+            scratch.lower[slot, side, i, j] -= off_low
+    if scratch.rule[UPPER + ON]:
+        scratch.upper[slot, side, i, 0] += off_high
+
+
+@inner
+def start(kind, tables, scratch, count, profiles, joint):
+    """Makes the present point the band so far, free of any slack. profiles: int64[U, W]."""
     for i in range(count):
+        if kind == CELLS:
+            _take_gaps(profiles[i], scratch.gap[BASE, i])
+        scratch.charged[i, 0] = scratch.charged[i, 1] = 0.0
+        _put(kind, tables, scratch, i, profiles[i], BASE, FALL, joint)
+        for j in range(joint):
+            scratch.lower[BASE, RISE, i, j] = scratch.lower[BASE, FALL, i, j]
+        for k in range(2):
+            scratch.upper[BASE, RISE, i, k] = scratch.upper[BASE, FALL, i, k]
+
+
+@inner
+def apply_slack(kind, tables, scratch, count, joint):
+    """Takes the present slack off the band so far, in place of what was taken before."""
+    for i in range(count):
+        off_low, off_high = _offs(kind, tables, scratch, i, NOW_LOW)
         for side in range(2):
-            if kind == CELLS:
-                for c in range(faces.GAPS):
-                    scratch.gap[BASE, side, i, c] = _gap_of(profiles[i], c)
-            _put(kind, tables, scratch, i, profiles[i], BASE, side, NOW_LOW, joint)
+            more_low, more_high = off_low - scratch.charged[i, 0], off_high - scratch.charged[i, 1]
+            _shift(scratch, i, BASE, side, joint, more_low, more_high)
+        scratch.charged[i, 0], scratch.charged[i, 1] = off_low, off_high
 
 
 @inner
 def least_basis(tables, nodes, holdings, scratch, i):
-    """What of the i-th piece's basis charge is sure inside the finest present cell: the charge now less
+    """What of the i-th piece's basis charge is sure between the finest nodes: the charge now less
     the most that its legs' basis columns can move by."""
     piece = scratch.pieces[i]
-    cell = nodes.key[piece[UNDERLYING], 0, PRESENT]
+    node = nodes.key[piece[UNDERLYING], 0, PRESENT]
     charge = np.float64(scratch.exact[0, i, cells.BASIS_CHARGE])
     for p in range(piece[FIRST], piece[LAST]):
         leg = holdings.leg[p]
         row = tables.values[leg]
         moved = 0
-        for node in range(cell, cell + 2):
-            there = nodes.values[0, node & (RING - 1), leg]
+        for side in range(2):
+            there = nodes.values[0, (node + SPAN * side) & (RING - 1), leg]
             for k in range(cells.BASIS, cells.BASIS + 2):
                 moved = max(moved, abs((there[k] - there[cells.MARK]) - (row[k] - row[cells.MARK])))
-        stray = nodes.stray[0, cell & (RING - 1), leg]
+        stray = nodes.stray[0, node & (RING - 1), leg]
         charge -= abs(holdings.lots[p]) * (moved + 2.0 * stray)
     return max(0.0, charge)
 
@@ -172,14 +174,12 @@ def least_basis(tables, nodes, holdings, scratch, i):
 def choose_witnesses(kind, tables, scratch, count, joint, profiles):
     """The witness terms at the profiles (int64[U, W]) of the present point."""
     rule, work = scratch.rule, scratch.work
-    z = work[cells.CELLS :]
-    total = scratch.lower[TRIAL, 0, 0]
+    z, gaps = work[cells.CELLS :], scratch.gap[STAGE, 0]
+    total = scratch.lower[STAGE, FALL, 0]
     kept = rule[LOWER + FACTOR], rule[LOWER + FLAT]
     rule[LOWER + FACTOR], rule[LOWER + FLAT] = rule[UPPER + FACTOR], rule[UPPER + FLAT]
     for i in range(count):
-        gaps = scratch.gap[TRIAL, 0, i]
-        for c in range(faces.GAPS):
-            gaps[c] = _gap_of(profiles[i], c)
+        _take_gaps(profiles[i], gaps)
         params = tables.underlying_params[scratch.pieces[i, UNDERLYING]]
         faces.lower(kind, profiles[i], gaps, params, rule, joint, work, z)
         for j in range(joint):
@@ -195,49 +195,41 @@ def choose_witnesses(kind, tables, scratch, count, joint, profiles):
 
 
 @inner
-def _height(scratch, count, cash, slot, side, scenario):
-    """Distance of a slot's bound from its line: from below in one joint scenario, or from above."""
+def _height(scratch, count, cash, side, scenario):
+    """Distance of the band so far from its line: from below in one joint scenario, or from above."""
     out = -NANO_PER_ACCOUNT - RELATIVE_SLACK * abs(cash)
+    lower, upper = scratch.lower[BASE], scratch.upper[BASE]
     if side == LOWER:
         out += cash
         for i in range(count):
-            out += min(scratch.lower[slot, FALL, i, scenario], scratch.lower[slot, RISE, i, scenario])
+            out += min(lower[FALL, i, scenario], lower[RISE, i, scenario])
         return out
     out -= cash
     for i in range(count):
-        out -= max(scratch.upper[slot, FALL, i, 0], scratch.upper[slot, RISE, i, 0])
-        out += min(scratch.upper[slot, FALL, i, 1], scratch.upper[slot, RISE, i, 1])
+        out -= max(upper[FALL, i, 0], upper[RISE, i, 0])
+        out += min(upper[FALL, i, 1], upper[RISE, i, 1])
     return out
 
 
 @inner
-def safety(scratch, count, joint, cash, slot):
-    """The least distance of a slot's bounds from a line; negative where it does not stand."""
+def safety(scratch, count, joint, cash):
+    """The least distance of the band so far from a line; negative where it does not stand."""
     safety = np.inf
     for which in range(0, 2 * UPPER, UPPER):
         if scratch.rule[which + ON]:
             for j in range(joint if which == LOWER else 1):
-                safety = min(safety, _height(scratch, count, cash, slot, which, j))
+                safety = min(safety, _height(scratch, count, cash, which, j))
     return safety
 
 
 @inner
-def outside(scratch, i, side, slot):
-    """Whether a slot's end lies beyond the band so far."""
-    if side == FALL:
-        return scratch.ends[slot, i, FALL] < scratch.edges[i, FALL]
-    return scratch.ends[slot, i, RISE] > scratch.edges[i, RISE]
-
-
-@inner
-def _bend(scratch, i, side, slot, which, joint):
+def _bend(scratch, i, slot, which):
     """What a mix of the band so far and a slot may be off by: the stray between them, and how much
     the gaps grow."""
     rule = scratch.rule
-    below, above = scratch.stray[slot, side, i, 0], scratch.stray[slot, side, i, 1]
-    out = penalty(rule, which, below, above, 2.0)
+    out = penalty(rule, which, scratch.stray[slot, i, 0], scratch.stray[slot, i, 1], 2.0)
     if which == LOWER and rule[LOWER + FACTOR] > 0.0:
-        here, there = scratch.gap[BASE, side, i], scratch.gap[slot, side, i]
+        here, there = scratch.gap[BASE, i], scratch.gap[slot, i]
         wider = 0.0
         for c in range(cells.CELLS):
             vega = cells.CELLS + c
@@ -256,24 +248,20 @@ def reach(scratch, count, joint, cash, slot):
             continue
         bend = 0.0
         for i in range(count):
-            worst = 0.0
-            least = scratch.upper[BASE, FALL, i, 1]
-            for side in range(2):
-                if outside(scratch, i, side, slot):
-                    worst = max(worst, _bend(scratch, i, side, slot, which, joint))
-                    least = min(least, scratch.upper[slot, side, i, 1])
-            bend += worst
+            bend += _bend(scratch, i, slot, which)
             if which == UPPER:
                 # a charge may be convex: on the way it may be as low as at the end
-                bend += max(0.0, min(scratch.upper[BASE, FALL, i, 1], scratch.upper[BASE, RISE, i, 1]) - least)
+                here, there = scratch.upper[BASE], scratch.upper[slot]
+                least = min(there[FALL, i, 1], there[RISE, i, 1])
+                bend += max(0.0, min(here[FALL, i, 1], here[RISE, i, 1]) - least)
         for j in range(joint if which == LOWER else 1):
-            height = _height(scratch, count, cash, BASE, which, j) - bend
+            height = _height(scratch, count, cash, which, j) - bend
+            if height < 0.0:
+                return 0.0
             drop = 0.0
             for i in range(count):
                 drop += _drop(scratch, i, slot, which, j)
-            if height < 0.0:
-                best = 0.0
-            elif height < best * drop:
+            if height < best * drop:
                 best = height / drop
     return best
 
@@ -281,60 +269,58 @@ def reach(scratch, count, joint, cash, slot):
 @inner
 def _drop(scratch, i, slot, which, j):
     """How much nearer to its line one underlying's part is in a slot than in the band so far."""
-    drop = 0.0
-    here = min(scratch.lower[BASE, FALL, i, j], scratch.lower[BASE, RISE, i, j])
-    here_above = max(scratch.upper[BASE, FALL, i, 0], scratch.upper[BASE, RISE, i, 0])
-    for side in range(2):
-        if not outside(scratch, i, side, slot):
-            continue
-        if which == LOWER:
-            drop = max(drop, here - scratch.lower[slot, side, i, j])
-        else:
-            drop = max(drop, scratch.upper[slot, side, i, 0] - here_above)
-    return drop
+    if which == LOWER:
+        here, there = scratch.lower[BASE], scratch.lower[slot]
+        return max(0.0, min(here[FALL, i, j], here[RISE, i, j]) - min(there[FALL, i, j], there[RISE, i, j]))
+    here, there = scratch.upper[BASE], scratch.upper[slot]
+    return max(0.0, max(there[FALL, i, 0], there[RISE, i, 0]) - max(here[FALL, i, 0], here[RISE, i, 0]))
 
 
 @inner
-def advance(scratch, i, side, slot, share, joint, base, out):
-    """Writes into slot `out` one side of the band a share of the way from `base` to a slot."""
-    off = _bend(scratch, i, side, slot, LOWER, joint)
+def _advance(scratch, i, side, slot, share, joint):
+    """Takes one side of the band so far a share of the way to a slot."""
+    off = _bend(scratch, i, slot, LOWER)
+    here, there = scratch.lower[BASE, side, i], scratch.lower[slot, side, i]
     for j in range(joint):
-        here = scratch.lower[base, side, i, j]
-        there = scratch.lower[slot, side, i, j]
-        scratch.lower[out, side, i, j] = here + share * min(0.0, there - here) - off
-    off = _bend(scratch, i, side, slot, UPPER, joint)
-    here, charge = scratch.upper[base, side, i, 0], scratch.upper[base, side, i, 1]
-    there = scratch.upper[slot, side, i, 0]
-    scratch.upper[out, side, i, 0] = here + share * max(0.0, there - here) + off
-    scratch.upper[out, side, i, 1] = min(charge, scratch.upper[slot, side, i, 1])
-    for c in range(faces.GAPS):
-        scratch.gap[out, side, i, c] = max(scratch.gap[base, side, i, c], scratch.gap[slot, side, i, c])
+        here[j] += share * min(0.0, there[j] - here[j]) - off
+    off = _bend(scratch, i, slot, UPPER)
+    mine, theirs = scratch.upper[BASE, side, i], scratch.upper[slot, side, i]
+    mine[0] += share * max(0.0, theirs[0] - mine[0]) + off
+    mine[1] = min(mine[1], theirs[1])
+    scratch.edges[i, side] += share * (scratch.ends[slot, i, side] - scratch.edges[i, side])
 
 
 @inner
 def move(scratch, count, joint, slot, share):
     """Takes the band so far a share of the way to a slot, every underlying both ways."""
-    edges = scratch.edges
     if share <= 0.0:
         return
     for i in range(count):
         for side in range(2):
-            if outside(scratch, i, side, slot):
-                advance(scratch, i, side, slot, share, joint, BASE, BASE)
-                edges[i, side] += share * (scratch.ends[slot, i, side] - edges[i, side])
+            _advance(scratch, i, side, slot, share, joint)
+        here, there = scratch.gap[BASE, i], scratch.gap[slot, i]
+        for c in range(faces.GAPS):
+            here[c] = max(here[c], there[c])
 
 
 @inner
-def start_from_cells(scratch, count, joint):
-    """Makes the present cells of the finest width, in the slot STAGE, the band so far."""
+def extend(scratch, count, joint, cash, slot):
+    """Takes single sides of the band so far to the end of a slot wherever that costs nothing."""
+    kept = scratch.kept
     for i in range(count):
         for side in range(2):
+            end = scratch.ends[slot, i, side]
+            if (end >= scratch.edges[i, FALL]) if side == FALL else (end <= scratch.edges[i, RISE]):
+                continue
+            here, mine = scratch.lower[BASE, side, i], scratch.upper[BASE, side, i]
+            edge = scratch.edges[i, side]
             for j in range(joint):
-                lowest = min(scratch.lower[STAGE, FALL, i, j], scratch.lower[STAGE, RISE, i, j])
-                scratch.lower[BASE, side, i, j] = lowest
-            for c in range(faces.GAPS):
-                scratch.gap[BASE, side, i, c] = scratch.gap[STAGE, side, i, c]
-            off = _bend(scratch, i, side, STAGE, LOWER, joint)
+                kept[j] = here[j]
+            kept[faces.JOINT], kept[faces.JOINT + 1] = mine[0], mine[1]
+            _advance(scratch, i, side, slot, 1.0, joint)
+            if safety(scratch, count, joint, cash) >= 0.0:
+                continue
             for j in range(joint):
-                scratch.lower[BASE, side, i, j] -= off
-            scratch.edges[i, side] = scratch.ends[STAGE, i, side]
+                here[j] = kept[j]
+            mine[0], mine[1] = kept[faces.JOINT], kept[faces.JOINT + 1]
+            scratch.edges[i, side] = edge

@@ -2,14 +2,14 @@
 
 A certificate must know what a portfolio is worth at prices that have not come yet. It is
 projected on rows computed at the nodes of a ladder of grids over log-price (steps of a
-quarter, 1, 4, 16 and 64 anchors); between nodes, `stray` bounds how far a leg may leave its chord. The rows are
-shared by all accounts and survive until the price leaves their cells or they grow old.
+quarter, 1, 4, 16 and 64 anchors). Of each grid two nodes matter, SPAN steps apart, so chosen that the
+price is at least half a step away from both; between them, `stray` bounds how far a leg may leave its
+chord. The rows are shared by all accounts and survive until the price has moved on or they grow old.
 """
 
 import numpy as np
 
 from seawall.engine.state import (
-    AROUND,
     BASIS_SLOPE,
     CARRY,
     DECAY,
@@ -21,6 +21,7 @@ from seawall.engine.state import (
     REBUILD,
     RING,
     SLOPES,
+    SPAN,
     VEGA,
 )
 from seawall.kernels import anchors, rows
@@ -29,7 +30,8 @@ from seawall.kernels.normal import log_, norm_cdf, norm_pdf
 
 VEGA_MAX = 0.3989422804014328  # greatest vega per unit of total volatility and strike: φ(0)
 LADDER_GROWTH = 4
-ANCHOR_WIDTH = 1  # the width whose cells are those of the anchor grid
+ANCHOR_WIDTH = 1  # the width whose steps are those of the anchor grid
+CEILING = 1.2  # slopes are made for prices of up to so many times the highest node's
 OLDEST_NS = 4 * 3_600 * 10**9
 YOUNGEST_NS = 30 * 10**9
 
@@ -41,7 +43,7 @@ def ladder_steps(steps: np.ndarray) -> np.ndarray:
 
 @inner
 def locate(nodes, underlying, index, now_ns):
-    """Whether the nodes around a price are there; notes the present cells and the nodes' prices."""
+    """Whether the nodes around a price are there; notes which they are and their prices."""
     if now_ns >= nodes.times[underlying, REBUILD]:
         return False
     if nodes.times[underlying, READY]:
@@ -49,31 +51,31 @@ def locate(nodes, underlying, index, now_ns):
     for width in range(LADDER):
         ladder, key = nodes.ladder[underlying, width], nodes.key[underlying, width]
         step = ladder[LADDER_STEP]
-        cell = anchors.price_cell(index, step)
-        for node in range(cell - 1, cell - 1 + AROUND):
-            if key[node & (RING - 1)] != node:
-                return False
-        key[PRESENT] = cell
-        for k in range(AROUND):
-            # a hair inwards, so that a price inside is inside
-            ladder[k] = anchors.cell_high(cell - 2 + k, step) if k < 2 else anchors.cell_low(cell - 1 + k, step)
+        node = anchors.middle_cell(index, step)
+        if key[node & (RING - 1)] != node or key[(node + SPAN) & (RING - 1)] != node + SPAN:
+            return False
+        key[PRESENT] = node
+        # a hair inwards, so that a price inside is inside
+        ladder[0] = anchors.cell_high(node - 1, step)
+        ladder[1] = anchors.cell_low(node + SPAN, step)
     nodes.times[underlying, READY] = 1
     return True
 
 
 @entry
-def fill_slopes(legs, model, which, price, now_ns, slopes, valid_ns):
-    """Measures the slopes of the legs in `which` from now on; returns the shortest life, ns."""
+def fill_slopes(legs, model, which, ceiling, now_ns, slopes, valid_ns):
+    """Measures the slopes of the legs in `which` from now on, for index prices up to `ceiling` in every
+    column; returns the shortest life, ns."""
     shortest = np.int64(OLDEST_NS) * 8
     for k in range(len(which)):
-        left = _slopes(legs, model, which[k], price[legs.underlying[which[k]]], now_ns, slopes[which[k]], valid_ns)
+        left = _slopes(legs, model, which[k], ceiling, now_ns, slopes[which[k]], valid_ns)
         if left > 0:
             shortest = min(shortest, left)
     return shortest
 
 
 @inner
-def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
+def _slopes(legs, model, leg, ceiling, now_ns, out, valid_ns):
     """Sets the slopes and the validity of one leg; returns its remaining life in ns.
 
     An option's value falls with time through its total volatility s, by at most the vega times
@@ -84,10 +86,10 @@ def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
     for k in range(SLOPES):
         out[k] = 0.0
     valid_ns[leg] = np.iinfo(np.int64).max
-    out[BASIS_SLOPE] = 4.0 * index * legs.ratio[leg] * abs(legs.lot[leg]) * rows.NANO
+    out[BASIS_SLOPE] = 2.0 * ceiling * legs.ratio[leg] * abs(legs.lot[leg]) * rows.NANO
     if legs.kind[leg] == rows.CONSTANT:
         out[BASIS_SLOPE] = 4.0 * abs(legs.value_nano[leg])
-    drift = 2.0 * index * legs.lot[leg] * rows.NANO * model[rows.MODEL_BASIS_SLOPE] / rows.YEAR_NS
+    drift = 2.0 * ceiling * legs.lot[leg] * rows.NANO * model[rows.MODEL_BASIS_SLOPE] / rows.YEAR_NS
     if legs.kind[leg] == rows.LINEAR or legs.kind[leg] == rows.CONSTANT:
         if legs.expiry_ns[leg] > 0:
             out[DECAY] = drift
@@ -97,9 +99,8 @@ def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
     life = rows.option_life(legs, leg, now_ns)
     step = anchors.life_step(life)
     shortest = anchors.life_low(step - 1) if step > 0 else 0.0
-    forward, strike = rows.option_forward_strike(legs, leg, index)
-    if legs.kind[leg] == rows.FORWARD_START:
-        strike *= 4.0  # it moves with the forward: leave room for the widest band
+    # a dynamic strike moves with the forward
+    forward, strike = rows.option_forward_strike(legs, leg, ceiling)
     unit = VEGA_MAX * strike * legs.lot[leg] * rows.NANO
     _, up = rows.vol_multiples(life, model)
     total = legs.iv[leg] * up * np.sqrt(life)
@@ -109,7 +110,7 @@ def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
         _, up_then = rows.vol_multiples(shortest, model)
         out[DECAY] = unit * 0.5 * legs.iv[leg] * up_then / np.sqrt(shortest) / rows.YEAR_NS
         out[DECAY_LIMIT] = np.inf
-    value_limit = 4.0 * forward if legs.right[leg] > 0 else strike
+    value_limit = forward if legs.right[leg] > 0 else strike
     interest = abs(model[rows.MODEL_RATE]) * value_limit * legs.lot[leg] * rows.NANO / rows.YEAR_NS
     out[CARRY] = interest + drift
     out[DECAY] += interest + drift
@@ -129,12 +130,20 @@ def _slopes(legs, model, leg, index, now_ns, out, valid_ns):
 @entry
 def fill_strays(legs, model, shocks, which, node, step, now_ns, loose_vol, loose_basis, columns, out):
     """out[leg] = how far one lot of the legs in `which`, all of one underlying, may lie below its
-    chord on the cell above a node, nano."""
+    chord on the SPAN steps above a node, nano."""
     low = anchors.cell_low(node, step)
-    high = anchors.cell_high(node, step)
+    high = anchors.cell_high(node + SPAN - 1, step)
     for k in range(len(which)):
         leg = which[k]
-        out[leg] = _stray(legs, model, shocks[legs.underlying[leg]], leg, low, high, now_ns, loose_vol, loose_basis, columns)
+        out[leg] = _stray(
+            legs, model, shocks[legs.underlying[leg]], leg, low, high, now_ns, loose_vol, loose_basis, columns
+        )
+
+
+@entry
+def node_below(index, step):
+    """The lower of the two nodes around a price."""
+    return anchors.middle_cell(index, step)
 
 
 @entry

@@ -10,9 +10,9 @@ from seawall.kernels import cells, orders
 from seawall.kernels.compiled import inner
 from seawall.kernels.tables import CELLS
 
-# slots of bounds: the band so far, the next stage, and the two last stages of the ladder
-BASE, STAGE, NEAR, FAR, TRIAL = (np.int64(k) for k in range(5))
-SLOTS = 5
+# slots of bounds: the band so far, a stage of the ladder, and its last stage
+BASE, STAGE, TOP = (np.int64(k) for k in range(3))
+SLOTS = 3
 # pieces[i, k]: the underlying, and its slices of positions and of orders
 UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST = range(5)
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
@@ -29,12 +29,13 @@ class Scratch(NamedTuple):
 
     pieces: int64[U, 5]; lower: float64[SLOTS, 2, U, JOINT], z in a slot and on a side, less every
     slack; upper: float64[SLOTS, 2, U, 2], value and charge in the witness scenario; stray:
-    float64[SLOTS, 2, U, 2], nano below and above the chord; gap: float64[SLOTS, 2, U, GAPS],
-    greatest gaps; ahead: float64[U, GAPS], gaps of the cell above the present one; slack:
-    float64[U, SLACKS]; reserve: float64[2], relative moves of volatility and basis that there is
-    room for; edges: float64[U, 2], prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile:
-    int64[W]; exact: int64[2, U, W], profiles at the present point without and with orders;
-    witness: int64[U, WITNESS]; rule: float64[RULE]; work: float64[CELLS + JOINT]; figures: int64[4].
+    float64[SLOTS, U, 2], nano below and above the chord; gap: float64[SLOTS, U, GAPS], greatest gaps;
+    kept: float64[JOINT + 2], a side of the band as it was; slack: float64[U, SLACKS]; charged:
+    float64[U, 2], what of it the band so far has been charged, from below and from above; reserve:
+    float64[2], relative moves of volatility and basis that there is room for; edges: float64[U, 2],
+    prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile: int64[W]; exact: int64[2, U, W],
+    profiles at the present point without and with orders; witness: int64[U, WITNESS]; rule:
+    float64[RULE]; work: float64[CELLS + JOINT]; figures: int64[4].
     """
 
     pieces: np.ndarray
@@ -42,8 +43,9 @@ class Scratch(NamedTuple):
     upper: np.ndarray
     stray: np.ndarray
     gap: np.ndarray
-    ahead: np.ndarray
+    kept: np.ndarray
     slack: np.ndarray
+    charged: np.ndarray
     reserve: np.ndarray
     edges: np.ndarray
     ends: np.ndarray
@@ -63,10 +65,11 @@ def make_scratch(underlyings: int) -> Scratch:
         pieces=np.zeros((count, 5), np.int64),
         lower=np.zeros((SLOTS, 2, count, faces.JOINT)),
         upper=np.zeros((SLOTS, 2, count, 2)),
-        stray=np.zeros((SLOTS, 2, count, 2)),
-        gap=np.zeros((SLOTS, 2, count, faces.GAPS)),
-        ahead=np.zeros((count, faces.GAPS)),
+        stray=np.zeros((SLOTS, count, 2)),
+        gap=np.zeros((SLOTS, count, faces.GAPS)),
+        kept=np.zeros(faces.JOINT + 2),
         slack=np.zeros((count, SLACKS)),
+        charged=np.zeros((count, 2)),
         reserve=np.zeros(2),
         edges=np.zeros((count, 2)),
         ends=np.zeros((SLOTS, count, 2)),
@@ -105,6 +108,22 @@ def slices(of, holdings, account, pieces):
         piece[ORDER_LAST] = o
         count += 1
     return count
+
+
+@inner
+def size_of(piece):
+    """Positions and orders of a piece, together."""
+    return piece[LAST] - piece[FIRST] + piece[ORDER_LAST] - piece[ORDER_FIRST]
+
+
+@inner
+def leg_lots(holdings, piece, k):
+    """(leg, lots) of the k-th of a piece's positions and then orders."""
+    positions = piece[LAST] - piece[FIRST]
+    if k < positions:
+        return np.int64(holdings.leg[piece[FIRST] + k]), holdings.lots[piece[FIRST] + k]
+    order = holdings.orders[piece[ORDER_FIRST] + k - positions]
+    return order[orders.LEG], order[orders.LOTS]
 
 
 @inner

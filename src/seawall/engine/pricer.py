@@ -11,7 +11,6 @@ import numpy as np
 from seawall.core.units import PPM
 from seawall.engine import nodes as node_rows
 from seawall.engine.state import (
-    AROUND,
     BUILT,
     DRIFTS,
     IN_ALL,
@@ -22,6 +21,7 @@ from seawall.engine.state import (
     RING,
     SINCE_NODES,
     SLOPES,
+    SPAN,
     STAMP,
     Board,
     Nodes,
@@ -71,6 +71,7 @@ class Pricer:
             slopes=np.zeros((count, SLOPES)),
             valid_ns=np.zeros(count, np.int64),
         )
+        self.ceiling = np.zeros(underlyings)  # highest node that the slopes are good for
         self.drift = np.zeros((underlyings, DRIFTS))
         self.leg_first = np.searchsorted(self.legs.underlying, np.arange(underlyings + 1))
         self.loose = np.zeros(2)  # relative moves of volatility and basis that nodes hold for
@@ -122,7 +123,7 @@ class Pricer:
         self.board.fresh[STAMP, which] = version
         price = self.board.index
         self._fill(
-            which, price, price_cells(price, self.steps), self.steps, 0, np.zeros(2), now_ns, self.board.tables,
+            which, price, price_cells(price, self.steps), 1, self.steps, 0, np.zeros(2), now_ns, self.board.tables,
             self.board.gaps,
         )  # fmt: skip
 
@@ -130,50 +131,53 @@ class Pricer:
         """The nodes around the present price of an underlying that are not there."""
         nodes = self.nodes
         which = np.arange(self.leg_first[underlying], self.leg_first[underlying + 1], dtype=np.int32)
-        if now_ns >= nodes.times[underlying, REBUILD]:
+        price, steps = self.board.index[underlying], nodes.ladder[underlying, :, LADDER_STEP]
+        low = [int(node_rows.node_below(price, step)) for step in steps.tolist()]
+        highest = node_rows.node_price(low[-1] + SPAN, steps[-1])
+        if now_ns >= nodes.times[underlying, REBUILD] or highest > self.ceiling[underlying]:
             nodes.key[underlying] = NEVER
             nodes.times[underlying, BUILT] = now_ns
+            self.ceiling[underlying] = node_rows.CEILING * highest
+            ceiling = self.ceiling[underlying] * self.shocks[underlying, rows.SHOCK_MULTIPLE].max()
             shortest = node_rows.fill_slopes(
-                self.legs, self.constants, which, self.board.index, now_ns, nodes.slopes, nodes.valid_ns
+                self.legs, self.constants, which, ceiling, now_ns, nodes.slopes, nodes.valid_ns
             )
             lasts = max(node_rows.YOUNGEST_NS, min(node_rows.OLDEST_NS, shortest // 8))
             nodes.times[underlying, REBUILD] = now_ns + lasts
         nodes.times[underlying, READY] = 0
         for width in range(LADDER):
-            steps = np.ascontiguousarray(nodes.ladder[:, width, LADDER_STEP])
-            cell = int(price_cells(self.board.index, steps)[underlying])
-            for node in range(cell - 1, cell - 1 + AROUND):
+            for node in (low[width], low[width] + SPAN):
                 ring = node & (RING - 1)
                 if nodes.key[underlying, width, ring] == node:
                     continue
-                self._fill_node(which, underlying, width, ring, node, steps, now_ns)
+                self._fill_node(which, underlying, width, ring, node, now_ns)
                 nodes.key[underlying, width, ring] = node
 
-    def _fill_node(
-        self, which: np.ndarray, underlying: int, width: int, ring: int, node: int, steps: np.ndarray, now_ns: int
-    ) -> None:
+    def _fill_node(self, which: np.ndarray, underlying: int, width: int, ring: int, node: int, now_ns: int) -> None:
         self.node_fills += 1
-        nodes, step = self.nodes, steps[underlying]
+        nodes, step = self.nodes, self.nodes.ladder[underlying, width, LADDER_STEP]
         here = self.board.tables._replace(values=nodes.values[width, ring], extra=nodes.extra[width, ring])
-        price = np.full(len(steps), node_rows.node_price(node, step))
+        price = np.full(len(self.steps), node_rows.node_price(node, step))
         gaps = np.full((len(self.legs.kind), 3), NEVER)
-        cell, gap_steps = node, steps
+        cell, span, steps = node, SPAN, np.full(len(self.steps), step)
         if width < node_rows.ANCHOR_WIDTH:
             # an evaluation's gaps are made for a whole anchor cell, so these must be too
-            cell, gap_steps = node // node_rows.LADDER_GROWTH, self.steps
-        self._fill(which, price, np.full(len(steps), cell), gap_steps, 1, self.loose, now_ns, here, gaps)
+            cell, last = node // node_rows.LADDER_GROWTH, (node + SPAN - 1) // node_rows.LADDER_GROWTH
+            span, steps = last - cell + 1, self.steps
+        self._fill(which, price, np.full(len(steps), cell), span, steps, 1, self.loose, now_ns, here, gaps)
         node_rows.fill_strays(
             self.legs, self.constants, self.shocks, which, node, step, now_ns, *self.loose, self.columns,
             nodes.stray[width, ring],
         )  # fmt: skip
         if self.model.kind == TIERS and self.scales_with_interest:
-            nodes.stray[width, ring, which] += self._kinks(which, here, node_rows.node_price(node + 1, step), now_ns)
+            highest = node_rows.node_price(node + SPAN, step)
+            nodes.stray[width, ring, which] += self._kinks(which, here, highest, now_ns)
 
     def _kinks(self, which: np.ndarray, low: Tables, price: float, now_ns: int) -> np.ndarray:
-        """float64[n]: how far initial margin may rise above its chord in a cell, nano per lot.
+        """float64[n]: how far initial margin may rise above its chord up to a price, nano per lot.
 
         It is convex but where open interest takes the rate to 100 %; margin rises with the price,
-        so on a cell with that price in it, it is at most its rise over the cell above the chord.
+        so on an interval with that price in it, it is at most its rise over it above the chord.
         """
         high = low._replace(values=low.values.copy(), extra=low.extra.copy())
         fill_tiers(self.legs, which, np.full(len(self.drift), price), now_ns, self.constants[rows.MODEL_RATE], high)
@@ -189,6 +193,7 @@ class Pricer:
         which: np.ndarray,
         price: np.ndarray,
         cell: np.ndarray,
+        span: int,
         steps: np.ndarray,
         life_back: int,
         loose: np.ndarray,
@@ -198,7 +203,7 @@ class Pricer:
     ) -> None:
         if self.model.kind == CELLS:
             fill_cells(
-                self.legs, which, price, cell, steps, life_back, loose, now_ns, self.shocks, self.constants,
+                self.legs, which, price, cell, span, steps, life_back, loose, now_ns, self.shocks, self.constants,
                 int(tables.scalars[cells.SCALAR_SHORT_MINIMUM]), gaps, tables.values, tables.extra,
             )  # fmt: skip
         else:

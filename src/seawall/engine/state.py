@@ -12,9 +12,9 @@ import numpy as np
 from seawall.kernels.tables import Tables
 from seawall.kernels.wheel import Wheel
 
-LADDER = 5  # widths of price cells, in steps of the anchor grid: 1/4, 1, 4, 16, 64
-RING = 8  # nodes kept per width: the four around the price, and those that it may come back to
-AROUND = 4  # nodes around a price: the cell below, the present one, the one above
+LADDER = 5  # widths between price nodes, in steps of the anchor grid: 1/4, 1, 4, 16, 64
+SPAN = 2  # steps from the node below a price to the one above: it stays half a step from both
+RING = 8  # nodes kept per width: the two around the price, and those that it may come back to
 
 # board.fresh[k, leg]: the version that a leg's row is of, and for which it has been asked for
 STAMP, QUEUED = 0, 1
@@ -26,18 +26,18 @@ DECAY, DECAY_LIMIT, CARRY, VEGA, BASIS_SLOPE = range(5)
 SLOPES = 5
 # nodes.times[u, k]
 BUILT, REBUILD, READY = range(3)
-# nodes.ladder[u, width, k]: prices of the four nodes around the price, and the log-price step
-LADDER_STEP = AROUND
-# nodes.key[u, width, RING] is the present cell
+# nodes.ladder[u, width, k]: prices of the nodes below and above the price, and the log-price step
+LADDER_STEP = 2
+# nodes.key[u, width, RING] is the node below the price
 PRESENT = RING
 # holdings.accounts[a, k]
 CASH, START, LENGTH, ORDER_START, ORDER_LENGTH, WATCH_START, WATCH_LENGTH = range(7)
 ACCOUNT_FIELDS = 7
 # holdings.watch[e, k]
 WATCH_UNDERLYING, WATCH_ACCOUNT = 0, 1
-# watch.hot[k]: the accounts without a certificate, where each account stands among them, and how many
-# more evaluations until another attempt to certify it
-HOT_LIST, HOT_PLACE, HOT_WAIT = range(3)
+# watch.hot[k]: the accounts without a certificate, where each account stands among them, how many
+# more evaluations until another attempt to certify it, and the width that its last certificate took
+HOT_LIST, HOT_PLACE, HOT_WAIT, WIDTH = range(4)
 # watch.sums[k]
 HOT_COUNT, TOUCHED, EVALUATED, CERTIFIED = range(4)
 SUMS = 4
@@ -73,11 +73,11 @@ class Board(NamedTuple):
 class Nodes(NamedTuple):
     """Rows at the nodes of the price ladder around the present prices.
 
-    values: int64[LADDER, RING, L, W], a node's row with the gaps of the cell above it; extra:
-    int64[LADDER, RING, L, K]; stray: float64[LADDER, RING, L], how far one lot may lie below
-    its chord on that cell, nano; key: int64[U, LADDER, RING + 1], the nodes held and the present
-    cell; ladder: float64[U, LADDER, 5]; times: int64[U, 3], ns, and whether the present cell is
-    known. slopes: float64[L, SLOPES], from the time the nodes were built: nano per ns that a
+    values: int64[LADDER, RING, L, W], a node's row with the gaps of the interval of SPAN steps
+    above it; extra: int64[LADDER, RING, L, K]; stray: float64[LADDER, RING, L], how far one lot may
+    lie below its chord on that interval, nano; key: int64[U, LADDER, RING + 1], the nodes held and
+    the present one below; ladder: float64[U, LADDER, 3]; times: int64[U, 3], ns, and whether the
+    present nodes are known. slopes: float64[L, SLOPES], from the time the nodes were built: nano per ns that a
     long may lose (and its limit) and that a short may owe more, nano per unit of relative
     volatility and of relative basis; valid_ns: int64[L], until when they hold.
     """
@@ -111,7 +111,7 @@ class Watch(NamedTuple):
     """What has been decided and what would wake each account.
 
     level: int8[A], 0 ok … 3 bankrupt; figures: int64[A, 4], the last exact evaluation; hot:
-    int32[3, A]; sums: int64[SUMS], counters.
+    int32[4, A]; sums: int64[SUMS], counters.
     """
 
     level: np.ndarray

@@ -38,6 +38,7 @@ from seawall.engine.state import (
     WATCH_LENGTH,
     WATCH_START,
     WATCH_UNDERLYING,
+    WIDTH,
 )
 from seawall.kernels import cells, orders, tiers, wheel
 from seawall.kernels.compiled import entry, inner, once
@@ -50,8 +51,6 @@ TIME_SHIFT = 30  # buckets of 2**30 ns, about a second
 MOVE_BUCKET = 1e-5  # of relative volatility or basis
 HOT_PATIENCE = 8  # evaluations between attempts to certify an account that has no certificate
 
-# how `process` looks at an account
-CERTIFY_FIRST, EXACTLY, FIGURES_ONLY = 0, 1, 2
 # wanted[k], what it leaves behind
 DECISIONS, PENDING, ROWS_WANTED = 0, 1, 2
 
@@ -207,15 +206,14 @@ def file(index, holdings, watch, account, count, scratch, until_ns, clock, origi
 
 
 @once
-def certify_and_file(
-    kind, board, nodes, holdings, watch, account, count, scratch, clock, motion, drift, origins, exact
-):
+def certify_and_file(kind, board, nodes, holdings, watch, account, count, scratch, clock, motion, drift, origins):
     """Certifies an account and files it; where that cannot be, it is in no bucket."""
     release = clock[RELEASE_PPM] * 1e-6
-    until_ns = certify(
+    until_ns, width = certify(
         kind, board, nodes, holdings, scratch, account, count, np.int64(watch.level[account]), release, clock[NOW],
-        motion, drift, exact,
+        motion, drift, np.int64(watch.hot[WIDTH, account]),
     )  # fmt: skip
+    watch.hot[WIDTH, account] = width
     if until_ns > 0 and file(
         board.index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion, drift
     ):
@@ -247,16 +245,14 @@ def record(watch, account, figures, release_ppm, decided, wanted):
 
 @entry
 def process(
-    kind, board, nodes, holdings, watch, scratch, clock, motion, drift, origins, mode, touched, count, nodes_wanted,
-    legs_wanted, decided, wanted,
+    kind, board, nodes, holdings, watch, scratch, clock, motion, drift, origins, figures_only, touched, count,
+    nodes_wanted, legs_wanted, decided, wanted,
 ):  # fmt: skip
-    """Looks at touched accounts: certifies from the nodes alone where that is enough, else
-    evaluates, notes a change of status and certifies from the exact figures.
+    """Evaluates touched accounts, notes a change of status and certifies from the exact figures.
 
-    touched: int32[>= count], accounts, or ~account for those to be evaluated whatever a
-    certificate says; those that need rows come back in its first wanted[PENDING] places, with
-    nodes_wanted: bool[U] and legs_wanted: int32[wanted[ROWS_WANTED]] saying which. mode: as
-    above; FIGURES_ONLY puts the figures into `decided` and records nothing. decided: int64[>=
+    touched: int32[>= count], accounts; those that need rows or nodes come back in its first
+    wanted[PENDING] places, with nodes_wanted: bool[U] and legs_wanted: int32[wanted[ROWS_WANTED]]
+    saying which. figures_only: puts the figures into `decided` and records nothing. decided: int64[>=
     count, 6], rows (account, old level, new level, equity, initial, maintenance) from
     wanted[DECISIONS] on. clock, motion: int64[4], float64[MOTIONS], see `state.py`.
     """
@@ -264,48 +260,35 @@ def process(
     wanted[ROWS_WANTED] = 0
     figures = scratch.figures
     for t in range(count):
-        code = touched[t]
-        account = code if code >= 0 else ~code
-        was_hot = watch.hot[HOT_PLACE, account] >= 0
-        exactly = code < 0 or mode != CERTIFY_FIRST or watch.level[account] > 0 or was_hot
+        account = touched[t]
         pieces = slices(board.tables.leg_underlying, holdings, account, scratch.pieces)
-        if mode != FIGURES_ONLY:
-            located = True
+        ready = rows_ready(board, holdings, account, clock[VERSION], legs_wanted, wanted)
+        if not figures_only:
             for i in range(pieces):
                 u = scratch.pieces[i, UNDERLYING]
                 if not node_rows.locate(nodes, u, board.index[u], clock[NOW]):
                     nodes_wanted[u] = True
-                    located = False
-            if not located:
-                touched[wanted[PENDING]] = code
-                wanted[PENDING] += 1
-                continue
-        if code >= 0:
-            watch.sums[TOUCHED] += 1
-        for exact in range(1 if exactly else 0, 2):
-            if exact:
-                if not rows_ready(board, holdings, account, clock[VERSION], legs_wanted, wanted):
-                    touched[wanted[PENDING]] = ~account
-                    wanted[PENDING] += 1
-                    break
-                evaluate(kind, board.tables, holdings, account, pieces, scratch, figures)
-                if mode == FIGURES_ONLY:
-                    for k in range(4):
-                        decided[t, k] = figures[k]
-                    break
-                record(watch, account, figures, clock[RELEASE_PPM], decided, wanted)
-            unfile(holdings, watch, account)
-            if exact and was_hot and watch.hot[HOT_WAIT, account] > 0:
-                watch.hot[HOT_WAIT, account] -= 1
-                keep_hot(holdings, watch, scratch.pieces, pieces, account)
-                break
-            if certify_and_file(
-                kind, board, nodes, holdings, watch, account, pieces, scratch, clock, motion, drift, origins, exact
-            ):
-                break
-            if exact:
-                watch.hot[HOT_WAIT, account] = HOT_PATIENCE
-                keep_hot(holdings, watch, scratch.pieces, pieces, account)
+                    ready = False
+        if not ready:
+            touched[wanted[PENDING]] = account
+            wanted[PENDING] += 1
+            continue
+        evaluate(kind, board.tables, holdings, account, pieces, scratch, figures)
+        if figures_only:
+            for k in range(4):
+                decided[t, k] = figures[k]
+            continue
+        watch.sums[TOUCHED] += 1
+        record(watch, account, figures, clock[RELEASE_PPM], decided, wanted)
+        if watch.hot[HOT_PLACE, account] >= 0 and watch.hot[HOT_WAIT, account] > 0:
+            watch.hot[HOT_WAIT, account] -= 1
+            continue
+        unfile(holdings, watch, account)
+        if not certify_and_file(
+            kind, board, nodes, holdings, watch, account, pieces, scratch, clock, motion, drift, origins
+        ):
+            watch.hot[HOT_WAIT, account] = HOT_PATIENCE
+            keep_hot(holdings, watch, scratch.pieces, pieces, account)
 
 
 @entry

@@ -35,6 +35,7 @@ from seawall.engine.state import (
     START,
     SUMS,
     TOUCHED,
+    WIDTH,
     Holdings,
     Watch,
 )
@@ -45,6 +46,7 @@ from seawall.margin.model import Model, leg_arrays
 
 BUCKETS = 1 << 17
 EDGE_BUCKETS = 2_000  # a price this near the end of its wheel re-centres it
+FIRST_WIDTH = 3  # of the ladder, for a first certificate
 EDGE_OF_MOVES = BUCKETS // 2  # of all moves of volatility, or basis: everybody is filed anew
 
 
@@ -68,9 +70,10 @@ class Watcher:
             level=np.zeros(count, np.int8),
             figures=np.zeros((count, 4), np.int64),
             wheel=wheel.make(EXPOSURE_ITEMS * underlyings + 1, BUCKETS, items),
-            hot=np.full((3, count), -1, np.int32),
+            hot=np.full((4, count), -1, np.int32),
             sums=np.zeros(SUMS, np.int64),
         )
+        self.state.hot[WIDTH] = FIRST_WIDTH
         self.scratch = pieces.make_scratch(underlyings)
         self.seen = np.full(count, -1, np.int64)
         self.touched = np.zeros(count, np.int32)
@@ -123,14 +126,14 @@ class Watcher:
             count = self._wake(EXPOSURE_ITEMS * underlying + ITEM_FALL, after, before - 1, count)
         elif after > before:
             count = self._wake(EXPOSURE_ITEMS * underlying + ITEM_RISE, before + 1, after, count)
-        return self._process(count, False)
+        return self._process(count)
 
     def pass_time(self, at_ns: int) -> np.ndarray:
         """Time alone."""
         self._advance(at_ns)
         if self._glide_step(at_ns, -1, 0.0) or self.rebuilt:
             return self._everybody()
-        return self._process(self._overdue(at_ns), False)
+        return self._process(self._overdue(at_ns))
 
     def mark(self, instrument: Any, price: Decimal, at_ns: int) -> np.ndarray:
         """A new mark of one instrument: its ratio to the index changes."""
@@ -168,11 +171,7 @@ class Watcher:
             self.seen[account] = self.version
             self.touched[count] = account
             count += 1
-        first = self._process_some(np.array([account], np.int32), 1, True)
-        rest = self.touched[:count]
-        rest = rest[rest != account]
-        self.touched[: len(rest)] = rest
-        return np.concatenate([first, self._process_some(self.touched, len(rest), False)])
+        return self._process(count)
 
     def look_at(self, at_ns: int) -> None:
         """Makes figures those of a later time, before the event of that time is applied."""
@@ -185,7 +184,7 @@ class Watcher:
 
     def restore(self, account: int) -> None:
         """Files an account again that `before_change` took out and that has not changed."""
-        self._process_some(np.array([account], np.int32), 1, False)
+        self._process_some(np.array([account], np.int32), 1)
 
     def mark_nano(self, leg: int) -> int:
         """The present mark of one lot."""
@@ -268,7 +267,7 @@ class Watcher:
         count = self._overdue(at_ns)
         for coordinate, before, after in crossed:
             count = self._wake(coordinate, before, after, count)
-        return self._process(count, False)
+        return self._process(count)
 
     def _loosen(self) -> None:
         """Makes nodes hold for the moves of volatility and basis, if these move at all."""
@@ -320,27 +319,28 @@ class Watcher:
         self.rebuilt = False
         count = len(self.state.level)
         self.touched[:] = np.arange(count, dtype=np.int32)
-        return self._process(count, True)
+        return self._process(count)
 
-    def _process(self, count: int, exactly: bool) -> np.ndarray:
-        return self._process_some(self.touched, count, exactly)
+    def _process(self, count: int) -> np.ndarray:
+        return self._process_some(self.touched, count)
 
-    def _process_some(self, touched: np.ndarray, count: int, exactly: bool) -> np.ndarray:
+    def _process_some(self, touched: np.ndarray, count: int) -> np.ndarray:
         if count == 0:
             return self.decided[:0]
-        mode = step.EXACTLY if exactly else step.CERTIFY_FIRST
         self.wanted[step.DECISIONS] = 0
-        self._run(mode, self.book.holdings(), touched, count, self.decided)
+        self._run(False, self.book.holdings(), touched, count, self.decided)
         return self.decided[: self.wanted[step.DECISIONS]].copy()
 
-    def _run(self, mode: int, holdings: Holdings, touched: np.ndarray, count: int, decided: np.ndarray) -> None:
+    def _run(
+        self, figures_only: bool, holdings: Holdings, touched: np.ndarray, count: int, decided: np.ndarray
+    ) -> None:
         """Runs the step until nothing is left that waits for rows."""
         clock = np.array([self.at_ns, self.epoch_ns, self.hysteresis_ppm, self.version], np.int64)
         pricer, wanted = self.pricer, self.wanted
         while count:
             step.process(
                 self.model.kind, pricer.board, pricer.nodes, holdings, self.state, self.scratch, clock, self.motion,
-                pricer.drift, self.origins, mode, touched, count, self.nodes_wanted, self.legs_wanted, decided, wanted,
+                pricer.drift, self.origins, figures_only, touched, count, self.nodes_wanted, self.legs_wanted, decided, wanted,
             )  # fmt: skip
             count = int(wanted[step.PENDING])
             if count == 0:
@@ -364,7 +364,7 @@ class Watcher:
         return self._figures(self.book.holdings(), account)
 
     def _figures(self, holdings: Holdings, account: int) -> np.ndarray:
-        self._run(step.FIGURES_ONLY, holdings, np.array([account], np.int32), 1, self.one_decided)
+        self._run(True, holdings, np.array([account], np.int32), 1, self.one_decided)
         return self.one_decided[0, :4].copy()
 
     def what_if(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
@@ -433,9 +433,7 @@ class Watcher:
         return state_hash(self.book, self.desk, self.state.level, at_ns, self.model, self.glide)
 
 
-def state_hash(
-    book: EngineBook, desk: Desk, level: np.ndarray, at_ns: int, model: Model, glide: Glide | None
-) -> str:
+def state_hash(book: EngineBook, desk: Desk, level: np.ndarray, at_ns: int, model: Model, glide: Glide | None) -> str:
     """SHA-256 over balances, orders, statuses, prices and parameters, in account order."""
     digest = hashlib.sha256()
     digest.update(at_ns.to_bytes(8, "little"))

@@ -21,6 +21,12 @@ def price_cell(index, step):
 
 
 @inner
+def middle_cell(index, step):
+    """The node of the log-price grid that lies between half a step and one and a half below a price."""
+    return np.int64(np.floor(log_(index) / step - 0.5))
+
+
+@inner
 def cell_low(cell, step):
     """The lower end of a step of the price grid, a hair below."""
     return exp_(cell * step) * (1.0 - SLACK)

@@ -18,13 +18,13 @@ MANY_LIVES = 1 << 20  # more than there are steps of life
 
 @njit(nogil=True, cache=True, error_model="numpy")  # it allocates one buffer
 def fill_cells(
-    legs, which, price, cell, steps, life_back, loose, now_ns, shocks, model, short_minimum_ppm, gaps,
+    legs, which, price, cell, span, steps, life_back, loose, now_ns, shocks, model, short_minimum_ppm, gaps,
     values, extra,
 ):  # fmt: skip
     """Sets values[leg] (int64[cells.WIDTH]) and extra[leg] of the legs in `which` (int32[n]).
 
-    price: float64[U]; cell: int64[U], the step of the price grid that gaps are to hold on;
-    steps: float64[U], its log-price width; life_back: steps of the life grid that they hold for
+    price: float64[U]; cell: int64[U], the first of `span` steps of the price grid that gaps are to
+    hold on; steps: float64[U], the grid's log-price width; life_back: steps of the life grid that they hold for
     beyond the present one; loose: float64[2], relative moves of volatility and basis that they
     hold for, which a call and a put of one strike may make apart. gaps: int64[L, 3], what the gaps already there were made for, NEVER at first: the
     steps of price and life, and until when the latter last, ns.
@@ -53,7 +53,7 @@ def fill_cells(
             legs,
             leg,
             anchors.cell_low(cell[u], steps[u]),
-            anchors.cell_high(cell[u], steps[u]),
+            anchors.cell_high(cell[u] + span - 1, steps[u]),
             life_low,
             life_high,
             exp_(-model[rows.MODEL_RATE] * dearest),

@@ -157,6 +157,7 @@ class PortfolioModel(Model):
             np.arange(count, dtype=np.int32),
             legs.index,
             price_cells(legs.index, steps),
+            1,
             steps,
             0,
             np.zeros(2),

@@ -30,7 +30,8 @@ class EngineBook:
     """Mutable state of all accounts; `holdings()` is what the kernels read."""
 
     def __init__(self, accounts: Any, leg_underlying: np.ndarray) -> None:
-        self.names: list[str] = list(accounts.names)
+        # a tuple of strings is nothing that the garbage collector walks through
+        self.names: tuple[str, ...] = tuple(accounts.names)
         self.index = {name: k for k, name in enumerate(self.names)}
         self.leg_underlying = leg_underlying
         row_ptr = accounts.row_ptr

@@ -202,7 +202,7 @@ class Engine:
     # -- looking in ------------------------------------------------------------------------
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """Account names, in the order of all arrays."""
         return self.book.names
 
@@ -244,7 +244,7 @@ class Engine:
 
     def results(self) -> Result:
         """`sweep` as a Result, with names and DataFrame."""
-        return Result(self.book.names, self.sweep(), self.model)
+        return Result(list(self.book.names), self.sweep(), self.model)
 
     def audit(self) -> list[str]:
         """Accounts whose recorded status differs from what a full evaluation says: always

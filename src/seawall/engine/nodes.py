@@ -170,24 +170,32 @@ def _stray(legs, model, shock, leg, low, high, now_ns, loose_vol, loose_basis, c
     down_then, up_then = rows.vol_multiples(shortest, model)
     total = legs.iv[leg] * (1.0 + loose_vol) * np.sqrt(life)
     total_then = legs.iv[leg] * (1.0 - loose_vol) * np.sqrt(shortest)
-    ratio, strike = legs.ratio[leg], legs.strike[leg]
+    from_forward = low * legs.ratio[leg] * (1.0 - loose_basis)
+    to_forward = high * legs.ratio[leg] * (1.0 + loose_basis)
+    from_moneyness, to_moneyness = log_(from_forward / legs.strike[leg]), log_(to_forward / legs.strike[leg])
     shift = rows.basis_shift(legs, leg, now_ns, model)
     worst = 0.0
     for c in range(columns + 2):
-        multiple = 1.0 + shift if c == columns else 1.0 - shift
         level = 0.0
         if c < columns:
-            multiple = shock[rows.SHOCK_MULTIPLE, c]
+            multiple, log_multiple = shock[rows.SHOCK_MULTIPLE, c], shock[rows.SHOCK_LOG, c]
             level = shock[rows.SHOCK_LEVEL, c]
+        else:
+            multiple = 1.0 + shift if c == columns else 1.0 - shift
+            log_multiple = log_(multiple)
         s_high = max(rows.TINY_VOL, total * (down if level < 0.0 else (up if level > 0.0 else 1.0)))
         s_low = max(rows.TINY_VOL, total_then * (down_then if level < 0.0 else (up_then if level > 0.0 else 1.0)))
-        a = low * ratio * multiple * (1.0 - loose_basis)
-        b = high * ratio * multiple * (1.0 + loose_basis)
-        k_high = log_(b / strike)
-        d_low = rows.least_d1(log_(a / strike), s_low, s_high)
+        length = (to_forward - from_forward) * multiple
+        if 0.25 * length <= worst:
+            continue
+        k_high = to_moneyness + log_multiple
+        d_low = rows.least_d1(from_moneyness + log_multiple, s_low, s_high)
         d_high = max(k_high / s_low + 0.5 * s_low, k_high / s_high + 0.5 * s_high)
-        near = max(d_low, 0.0) + min(d_high, 0.0)
-        by_delta = 0.25 * (norm_cdf(d_high) - norm_cdf(d_low)) * (b - a)
-        by_gamma = 0.125 * norm_pdf(near) / (a * s_low) * (b - a) ** 2
+        peak = norm_pdf(rows.nearest(d_low, d_high))
+        by_gamma = 0.125 * peak / (from_forward * multiple * s_low) * length * length
+        # the distribution function rises by at most its density's peak times the way
+        if min(by_gamma, 0.25 * peak * (d_high - d_low) * length) <= worst:
+            continue
+        by_delta = 0.25 * (norm_cdf(d_high) - norm_cdf(d_low)) * length
         worst = max(worst, min(by_delta, by_gamma))
     return worst * legs.lot[leg] * rows.NANO * 1.000001 + 4.0

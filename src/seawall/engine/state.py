@@ -47,6 +47,7 @@ EXPOSURE_ITEMS = 4
 # wheel coordinates: 4·u + k of underlying u, and the time
 # clock[k]
 NOW, EPOCH, RELEASE_PPM, VERSION = range(4)
+CLOCKS = 4
 # motion[k], for volatility and basis each: whether it moves at all, and how far nodes are made to hold
 MOVING, LOOSE = 0, 2
 MOTIONS = 4
@@ -111,7 +112,8 @@ class Watch(NamedTuple):
     """What has been decided and what would wake each account.
 
     level: int8[A], 0 ok … 3 bankrupt; figures: int64[A, 4], the last exact evaluation; hot:
-    int32[4, A]; sums: int64[SUMS], counters.
+    int32[4, A]; sums: int64[SUMS], counters; seen: int64[A], the last version that woke an account;
+    items: int32[items], room for what a bucket holds.
     """
 
     level: np.ndarray
@@ -119,3 +121,5 @@ class Watch(NamedTuple):
     wheel: Wheel
     hot: np.ndarray
     sums: np.ndarray
+    seen: np.ndarray
+    items: np.ndarray

@@ -51,6 +51,8 @@ TIME_SHIFT = 30  # buckets of 2**30 ns, about a second
 MOVE_BUCKET = 1e-5  # of relative volatility or basis
 HOT_PATIENCE = 8  # evaluations between attempts to certify an account that has no certificate
 
+# whose events wake accounts of the hot list, if not one underlying's
+EVERY_HOT, NO_HOT = -1, -2
 # wanted[k], what it leaves behind
 DECISIONS, PENDING, ROWS_WANTED = 0, 1, 2
 
@@ -243,14 +245,49 @@ def record(watch, account, figures, release_ppm, decided, wanted):
     wanted[DECISIONS] += 1
 
 
+@once
+def _gather(watch, holdings, plan, plans, hot_of, version, touched, count):
+    """Adds to touched[: count] the accounts that drained buckets and the hot list wake, each once.
+
+    plan: int64[plans, 3], rows (coordinate, first, last bucket). hot_of: EVERY_HOT, NO_HOT or the one
+    underlying whose holders are woken. Returns how many there are then.
+    """
+    accounts = len(watch.level)
+    for r in range(plans):
+        drained = wheel.drain(watch.wheel, plan[r, 0], plan[r, 1], plan[r, 2], watch.items, 0)
+        for k in range(drained):
+            item = watch.items[k]
+            account = item
+            if item >= accounts:
+                account = holdings.watch[(item - accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT]
+            if watch.seen[account] != version:
+                watch.seen[account] = version
+                touched[count] = account
+                count += 1
+    if hot_of == NO_HOT:
+        return count
+    for k in range(watch.sums[HOT_COUNT]):
+        account = watch.hot[HOT_LIST, k]
+        row = holdings.accounts[account]
+        exposed = hot_of == EVERY_HOT
+        for e in range(row[WATCH_START], row[WATCH_START] + row[WATCH_LENGTH]):
+            exposed = exposed or holdings.watch[e, WATCH_UNDERLYING] == hot_of
+        if exposed and watch.seen[account] != version:
+            watch.seen[account] = version
+            touched[count] = account
+            count += 1
+    return count
+
+
 @entry
 def process(
-    kind, board, nodes, holdings, watch, scratch, clock, motion, drift, origins, figures_only, touched, count,
-    nodes_wanted, legs_wanted, decided, wanted,
+    kind, board, nodes, holdings, watch, scratch, clock, motion, drift, origins, figures_only, plan, plans, hot_of,
+    touched, count, nodes_wanted, legs_wanted, decided, wanted,
 ):  # fmt: skip
-    """Evaluates touched accounts, notes a change of status and certifies from the exact figures.
+    """Wakes accounts, evaluates them, notes changes of status and certifies from the exact figures.
 
-    touched: int32[>= count], accounts; those that need rows or nodes come back in its first
+    plan, plans, hot_of: whom to wake, see `_gather`. touched: int32[A], `count` accounts to look at
+    whoever wakes; those that need rows or nodes come back in its first
     wanted[PENDING] places, with nodes_wanted: bool[U] and legs_wanted: int32[wanted[ROWS_WANTED]]
     saying which. figures_only: puts the figures into `decided` and records nothing. decided: int64[>=
     count, 6], rows (account, old level, new level, equity, initial, maintenance) from
@@ -258,6 +295,7 @@ def process(
     """
     wanted[PENDING] = 0
     wanted[ROWS_WANTED] = 0
+    count = _gather(watch, holdings, plan, plans, hot_of, clock[VERSION], touched, count)
     figures = scratch.figures
     for t in range(count):
         account = touched[t]
@@ -289,36 +327,3 @@ def process(
         ):
             watch.hot[HOT_WAIT, account] = HOT_PATIENCE
             keep_hot(holdings, watch, scratch.pieces, pieces, account)
-
-
-@entry
-def wake(watch, holdings, coordinate, first, last, seen, version, items, out, count):
-    """Drains buckets first..last of a coordinate into out (accounts, each once per version)."""
-    drained = wheel.drain(watch.wheel, coordinate, first, last, items, 0)
-    accounts = len(watch.level)
-    for k in range(drained):
-        item = items[k]
-        account = item
-        if item >= accounts:
-            account = holdings.watch[(item - accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT]
-        if seen[account] != version:
-            seen[account] = version
-            out[count] = account
-            count += 1
-    return count
-
-
-@entry
-def wake_hot(watch, holdings, only, seen, version, out, count):
-    """Adds the hot list to out; where only >= 0, those that are exposed to that underlying."""
-    for k in range(watch.sums[HOT_COUNT]):
-        account = watch.hot[HOT_LIST, k]
-        row = holdings.accounts[account]
-        exposed = only < 0
-        for e in range(row[WATCH_START], row[WATCH_START] + row[WATCH_LENGTH]):
-            exposed = exposed or holdings.watch[e, WATCH_UNDERLYING] == only
-        if exposed and seen[account] != version:
-            seen[account] = version
-            out[count] = account
-            count += 1
-    return count

@@ -21,6 +21,8 @@ from seawall.engine.pricer import Pricer
 from seawall.engine.state import (
     CASH,
     CERTIFIED,
+    CLOCKS,
+    EPOCH,
     EVALUATED,
     EXPOSURE_ITEMS,
     HOT_COUNT,
@@ -32,9 +34,12 @@ from seawall.engine.state import (
     LOOSE,
     MOTIONS,
     MOVING,
+    NOW,
+    RELEASE_PPM,
     START,
     SUMS,
     TOUCHED,
+    VERSION,
     WIDTH,
     Holdings,
     Watch,
@@ -72,12 +77,16 @@ class Watcher:
             wheel=wheel.make(EXPOSURE_ITEMS * underlyings + 1, BUCKETS, items),
             hot=np.full((4, count), -1, np.int32),
             sums=np.zeros(SUMS, np.int64),
+            seen=np.full(count, -1, np.int64),
+            items=np.zeros(items, np.int32),
         )
         self.state.hot[WIDTH] = FIRST_WIDTH
         self.scratch = pieces.make_scratch(underlyings)
-        self.seen = np.full(count, -1, np.int64)
         self.touched = np.zeros(count, np.int32)
-        self.items = np.zeros(items, np.int32)
+        self.plan = np.zeros((2 * underlyings + 2, 3), np.int64)
+        self.plans = 0
+        self.hot_of = step.NO_HOT
+        self.clock = np.zeros(CLOCKS, np.int64)
         self.decided = np.zeros((count, 6), np.int64)
         self.one_decided = np.zeros((1, 6), np.int64)
         self.wanted = np.zeros(4, np.int64)
@@ -119,21 +128,22 @@ class Watcher:
         self.index[underlying] = value
         self.pricer.moved(underlying, self.version)
         after = step.price_bucket(value, self.origins[underlying])
-        count = self._overdue(at_ns, underlying)
+        self._overdue(at_ns, underlying)
         if not EDGE_BUCKETS < after < BUCKETS - EDGE_BUCKETS:
             return self._recentre(underlying, value)
         if after < before:
-            count = self._wake(EXPOSURE_ITEMS * underlying + ITEM_FALL, after, before - 1, count)
+            self._wake(EXPOSURE_ITEMS * underlying + ITEM_FALL, after, before - 1)
         elif after > before:
-            count = self._wake(EXPOSURE_ITEMS * underlying + ITEM_RISE, before + 1, after, count)
-        return self._process(count)
+            self._wake(EXPOSURE_ITEMS * underlying + ITEM_RISE, before + 1, after)
+        return self._process(self.touched, 0)
 
     def pass_time(self, at_ns: int) -> np.ndarray:
         """Time alone."""
         self._advance(at_ns)
         if self._glide_step(at_ns, -1, 0.0) or self.rebuilt:
             return self._everybody()
-        return self._process(self._overdue(at_ns))
+        self._overdue(at_ns)
+        return self._process(self.touched, 0)
 
     def mark(self, instrument: Any, price: Decimal, at_ns: int) -> np.ndarray:
         """A new mark of one instrument: its ratio to the index changes."""
@@ -166,12 +176,10 @@ class Watcher:
         self._advance(at_ns)
         if self._glide_step(at_ns, -1, 0.0) or self.rebuilt:
             return self._everybody()
-        count = self._overdue(at_ns)
-        if self.seen[account] != self.version:
-            self.seen[account] = self.version
-            self.touched[count] = account
-            count += 1
-        return self._process(count)
+        self._overdue(at_ns)
+        self.state.seen[account] = self.version
+        self.touched[0] = account
+        return self._process(self.touched, 1)
 
     def look_at(self, at_ns: int) -> None:
         """Makes figures those of a later time, before the event of that time is applied."""
@@ -184,7 +192,8 @@ class Watcher:
 
     def restore(self, account: int) -> None:
         """Files an account again that `before_change` took out and that has not changed."""
-        self._process_some(np.array([account], np.int32), 1)
+        self.touched[0] = account
+        self._process(self.touched, 1)
 
     def mark_nano(self, leg: int) -> int:
         """The present mark of one lot."""
@@ -198,12 +207,12 @@ class Watcher:
     def after_change(self) -> None:
         """Makes room for exposures that the change may have added."""
         items = len(self.book.names) + EXPOSURE_ITEMS * len(self.book.watch.columns[0])
-        if items > len(self.items):
+        if items > len(self.state.items):
             grown = wheel.make(1, 1, items)
             for new, old in zip(grown[1:], self.state.wheel[1:], strict=True):
                 new[: len(old)] = old
-            self.state = self.state._replace(wheel=grown._replace(heads=self.state.wheel.heads))
-            self.items = np.zeros(items, np.int32)
+            wheels = grown._replace(heads=self.state.wheel.heads)
+            self.state = self.state._replace(wheel=wheels, items=np.zeros(items, np.int32))
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -264,51 +273,37 @@ class Watcher:
         if any(after >= EDGE_OF_MOVES for _, _, after in crossed):
             drift[:, IN_ALL:] = 0.0
             return self._everybody()
-        count = self._overdue(at_ns)
+        self._overdue(at_ns)
         for coordinate, before, after in crossed:
-            count = self._wake(coordinate, before, after, count)
-        return self._process(count)
+            self._wake(coordinate, before, after)
+        return self._process(self.touched, 0)
 
     def _loosen(self) -> None:
         """Makes nodes hold for the moves of volatility and basis, if these move at all."""
         self.pricer.loosen(self.motion[MOVING:LOOSE] > 0.0)
         self.motion[LOOSE:] = self.pricer.loose
 
-    def _overdue(self, at_ns: int, ticked: int = -1) -> int:
-        """Accounts whose certificate has ended, and those without one; where no time has passed,
-        of the latter those that the ticked underlying moves."""
-        state, version = self.state, self.version
+    def _overdue(self, at_ns: int, ticked: int = -1) -> None:
+        """Plans to wake accounts whose certificate has ended, and those without one; where no time
+        has passed, of the latter those that the ticked underlying moves."""
+        self.plans = 0
         first = (self.last_ns - self.epoch_ns) >> step.TIME_SHIFT
         last = (at_ns - self.epoch_ns) >> step.TIME_SHIFT
         coordinate = EXPOSURE_ITEMS * len(self.index)
-        count = 0
         if last - first >= BUCKETS:
-            count = self._wake(coordinate, 0, BUCKETS - 1, count)
+            self._wake(coordinate, 0, BUCKETS - 1)
         elif last > first:
             a, b = (first + 1) % BUCKETS, last % BUCKETS
             if a <= b:
-                count = self._wake(coordinate, a, b, count)
+                self._wake(coordinate, a, b)
             else:
-                count = self._wake(coordinate, a, BUCKETS - 1, count)
-                count = self._wake(coordinate, 0, b, count)
-        if state.sums[HOT_COUNT]:
-            only = ticked if at_ns == self.last_ns else -1
-            count = step.wake_hot(state, self.book.holdings(), only, self.seen, version, self.touched, count)
-        return count
+                self._wake(coordinate, a, BUCKETS - 1)
+                self._wake(coordinate, 0, b)
+        self.hot_of = ticked if at_ns == self.last_ns and ticked >= 0 else step.EVERY_HOT
 
-    def _wake(self, coordinate: int, first: int, last: int, count: int) -> int:
-        return step.wake(
-            self.state,
-            self.book.holdings(),
-            coordinate,
-            first,
-            last,
-            self.seen,
-            self.version,
-            self.items,
-            self.touched,
-            count,
-        )
+    def _wake(self, coordinate: int, first: int, last: int) -> None:
+        self.plan[self.plans] = coordinate, first, last
+        self.plans += 1
 
     def _recentre(self, underlying: int, value: float) -> np.ndarray:
         """Moves a wheel under a price that has left it; everybody is filed anew."""
@@ -319,32 +314,34 @@ class Watcher:
         self.rebuilt = False
         count = len(self.state.level)
         self.touched[:] = np.arange(count, dtype=np.int32)
-        return self._process(count)
+        self.plans, self.hot_of = 0, step.NO_HOT
+        return self._process(self.touched, count)
 
-    def _process(self, count: int) -> np.ndarray:
-        return self._process_some(self.touched, count)
-
-    def _process_some(self, touched: np.ndarray, count: int) -> np.ndarray:
-        if count == 0:
-            return self.decided[:0]
+    def _process(self, touched: np.ndarray, count: int) -> np.ndarray:
+        """Looks at `count` accounts and those that the plan wakes; returns the changes of status."""
         self.wanted[step.DECISIONS] = 0
         self._run(False, self.book.holdings(), touched, count, self.decided)
         return self.decided[: self.wanted[step.DECISIONS]].copy()
 
-    def _run(
-        self, figures_only: bool, holdings: Holdings, touched: np.ndarray, count: int, decided: np.ndarray
-    ) -> None:
+    def _run(self, figures_only: bool, holdings: Holdings, touched: np.ndarray, count: int, decided: np.ndarray) -> None:
         """Runs the step until nothing is left that waits for rows."""
-        clock = np.array([self.at_ns, self.epoch_ns, self.hysteresis_ppm, self.version], np.int64)
-        pricer, wanted = self.pricer, self.wanted
-        while count:
+        pricer, wanted, clock = self.pricer, self.wanted, self.clock
+        clock[NOW], clock[EPOCH], clock[RELEASE_PPM] = self.at_ns, self.epoch_ns, self.hysteresis_ppm
+        clock[VERSION] = self.version
+        plans, hot_of = self.plans, self.hot_of
+        self.plans, self.hot_of = 0, step.NO_HOT
+        if count == 0 and plans == 0 and (hot_of == step.NO_HOT or self.state.sums[HOT_COUNT] == 0):
+            return
+        while True:
             step.process(
                 self.model.kind, pricer.board, pricer.nodes, holdings, self.state, self.scratch, clock, self.motion,
-                pricer.drift, self.origins, figures_only, touched, count, self.nodes_wanted, self.legs_wanted, decided, wanted,
+                pricer.drift, self.origins, figures_only, self.plan, plans, hot_of, touched, count, self.nodes_wanted,
+                self.legs_wanted, decided, wanted,
             )  # fmt: skip
             count = int(wanted[step.PENDING])
             if count == 0:
                 return
+            plans, hot_of = 0, step.NO_HOT
             if wanted[step.ROWS_WANTED]:
                 pricer.fill_rows(self.legs_wanted[: wanted[step.ROWS_WANTED]], self.at_ns, self.version)
             for u in np.flatnonzero(self.nodes_wanted).tolist():

@@ -81,8 +81,8 @@ class WheelAgainstDict(RuleBasedStateMachine):
     @invariant()
     def every_item_is_where_it_was_filed(self) -> None:
         for item in range(ITEMS):
-            place = int(self.wheel.place[item])
-            found = divmod(place, BUCKETS) if place >= 0 else None
+            coordinate, bucket = self.wheel.items[item, wheels.COORDINATE :].tolist()
+            found = (coordinate, bucket) if coordinate >= 0 else None
             assert found == self.filed.get(item)
         filled = {divmod(int(at), BUCKETS) for at in np.flatnonzero(self.wheel.heads >= 0)}
         assert filled == set(self.filed.values())
@@ -107,5 +107,5 @@ def test_draining_everything_gives_every_item_once_and_leaves_an_empty_wheel(mov
     # whatever was drained comes in the order of the buckets
     assert [filed[item] for item in out[:count].tolist()] == sorted(filed.values())
     assert (wheel.heads == -1).all()
-    assert (wheel.place == -1).all()
+    assert (wheel.items[:, wheels.COORDINATE] == -1).all()
     assert drain(wheel, 0, 0, BUCKETS - 1, out, 0) == 0

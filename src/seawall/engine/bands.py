@@ -63,8 +63,8 @@ def _strays(nodes, holdings, piece, width, node, out):
 
 
 @inner
-def prepare(kind, tables, nodes, holdings, scratch, count, width, slot, with_orders, joint):
-    """Fills a slot with the stage of one width of the ladder, both sides."""
+def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint):
+    """Makes the stage of one width of the ladder, both sides."""
     for i in range(count):
         piece = scratch.pieces[i]
         u = piece[UNDERLYING]
@@ -80,11 +80,11 @@ def prepare(kind, tables, nodes, holdings, scratch, count, width, slot, with_ord
                     for c in range(cells.GAP, cells.BASIS_CHARGE):
                         x[c] = scratch.exact[with_orders, i, c]
                 if side == FALL:
-                    _take_gaps(x, scratch.gap[slot, i])
-            _put(kind, tables, scratch, i, x, slot, side, joint)
-            _shift(scratch, i, slot, side, joint, off_low, off_high)
-            scratch.ends[slot, i, side] = nodes.ladder[u, width, side]
-        _strays(nodes, holdings, piece, width, node, scratch.stray[slot, i])
+                    _take_gaps(x, scratch.gap[STAGE, i])
+            _put(kind, tables, scratch, i, x, STAGE, side, joint)
+            _shift(scratch, i, STAGE, side, joint, off_low, off_high)
+            scratch.ends[STAGE, i, side] = nodes.ladder[u, width, side]
+        _strays(nodes, holdings, piece, width, node, scratch.stray[STAGE, i])
 
 
 @inner
@@ -223,13 +223,13 @@ def safety(scratch, count, joint, cash):
 
 
 @inner
-def _bend(scratch, i, slot, which):
-    """What a mix of the band so far and a slot may be off by: the stray between them, and how much
+def _bend(scratch, i, which):
+    """What a mix of the band so far and the stage may be off by: the stray between them, and how much
     the gaps grow."""
     rule = scratch.rule
-    out = penalty(rule, which, scratch.stray[slot, i, 0], scratch.stray[slot, i, 1], 2.0)
+    out = penalty(rule, which, scratch.stray[STAGE, i, 0], scratch.stray[STAGE, i, 1], 2.0)
     if which == LOWER and rule[LOWER + FACTOR] > 0.0:
-        here, there = scratch.gap[BASE, i], scratch.gap[slot, i]
+        here, there = scratch.gap[BASE, i], scratch.gap[STAGE, i]
         wider = 0.0
         for c in range(cells.CELLS):
             vega = cells.CELLS + c
@@ -239,8 +239,8 @@ def _bend(scratch, i, slot, which):
 
 
 @inner
-def reach(scratch, count, joint, cash, slot):
-    """The greatest share of the way, in [0, 1], from the band so far to a stage in that slot that
+def reach(scratch, count, joint, cash):
+    """The greatest share of the way, in [0, 1], from the band so far to the stage that
     stands, for every underlying both ways at once. The bounds at a share are linear in it."""
     best = 1.0
     for which in range(0, 2 * UPPER, UPPER):
@@ -248,10 +248,10 @@ def reach(scratch, count, joint, cash, slot):
             continue
         bend = 0.0
         for i in range(count):
-            bend += _bend(scratch, i, slot, which)
+            bend += _bend(scratch, i, which)
             if which == UPPER:
                 # a charge may be convex: on the way it may be as low as at the end
-                here, there = scratch.upper[BASE], scratch.upper[slot]
+                here, there = scratch.upper[BASE], scratch.upper[STAGE]
                 least = min(there[FALL, i, 1], there[RISE, i, 1])
                 bend += max(0.0, min(here[FALL, i, 1], here[RISE, i, 1]) - least)
         for j in range(joint if which == LOWER else 1):
@@ -260,56 +260,56 @@ def reach(scratch, count, joint, cash, slot):
                 return 0.0
             drop = 0.0
             for i in range(count):
-                drop += _drop(scratch, i, slot, which, j)
+                drop += _drop(scratch, i, which, j)
             if height < best * drop:
                 best = height / drop
     return best
 
 
 @inner
-def _drop(scratch, i, slot, which, j):
-    """How much nearer to its line one underlying's part is in a slot than in the band so far."""
+def _drop(scratch, i, which, j):
+    """How much nearer to its line one underlying's part is in the stage than in the band so far."""
     if which == LOWER:
-        here, there = scratch.lower[BASE], scratch.lower[slot]
+        here, there = scratch.lower[BASE], scratch.lower[STAGE]
         return max(0.0, min(here[FALL, i, j], here[RISE, i, j]) - min(there[FALL, i, j], there[RISE, i, j]))
-    here, there = scratch.upper[BASE], scratch.upper[slot]
+    here, there = scratch.upper[BASE], scratch.upper[STAGE]
     return max(0.0, max(there[FALL, i, 0], there[RISE, i, 0]) - max(here[FALL, i, 0], here[RISE, i, 0]))
 
 
 @inner
-def _advance(scratch, i, side, slot, share, joint):
-    """Takes one side of the band so far a share of the way to a slot."""
-    off = _bend(scratch, i, slot, LOWER)
-    here, there = scratch.lower[BASE, side, i], scratch.lower[slot, side, i]
+def _advance(scratch, i, side, share, joint):
+    """Takes one side of the band so far a share of the way to the stage."""
+    off = _bend(scratch, i, LOWER)
+    here, there = scratch.lower[BASE, side, i], scratch.lower[STAGE, side, i]
     for j in range(joint):
         here[j] += share * min(0.0, there[j] - here[j]) - off
-    off = _bend(scratch, i, slot, UPPER)
-    mine, theirs = scratch.upper[BASE, side, i], scratch.upper[slot, side, i]
+    off = _bend(scratch, i, UPPER)
+    mine, theirs = scratch.upper[BASE, side, i], scratch.upper[STAGE, side, i]
     mine[0] += share * max(0.0, theirs[0] - mine[0]) + off
     mine[1] = min(mine[1], theirs[1])
-    scratch.edges[i, side] += share * (scratch.ends[slot, i, side] - scratch.edges[i, side])
+    scratch.edges[i, side] += share * (scratch.ends[STAGE, i, side] - scratch.edges[i, side])
 
 
 @inner
-def move(scratch, count, joint, slot, share):
-    """Takes the band so far a share of the way to a slot, every underlying both ways."""
+def move(scratch, count, joint, share):
+    """Takes the band so far a share of the way to the stage, every underlying both ways."""
     if share <= 0.0:
         return
     for i in range(count):
         for side in range(2):
-            _advance(scratch, i, side, slot, share, joint)
-        here, there = scratch.gap[BASE, i], scratch.gap[slot, i]
+            _advance(scratch, i, side, share, joint)
+        here, there = scratch.gap[BASE, i], scratch.gap[STAGE, i]
         for c in range(faces.GAPS):
             here[c] = max(here[c], there[c])
 
 
 @inner
-def extend(scratch, count, joint, cash, slot):
-    """Takes single sides of the band so far to the end of a slot wherever that costs nothing."""
+def extend(scratch, count, joint, cash):
+    """Takes single sides of the band so far to the end of the stage wherever that costs nothing."""
     kept = scratch.kept
     for i in range(count):
         for side in range(2):
-            end = scratch.ends[slot, i, side]
+            end = scratch.ends[STAGE, i, side]
             if (end >= scratch.edges[i, FALL]) if side == FALL else (end <= scratch.edges[i, RISE]):
                 continue
             here, mine = scratch.lower[BASE, side, i], scratch.upper[BASE, side, i]
@@ -317,7 +317,7 @@ def extend(scratch, count, joint, cash, slot):
             for j in range(joint):
                 kept[j] = here[j]
             kept[faces.JOINT], kept[faces.JOINT + 1] = mine[0], mine[1]
-            _advance(scratch, i, side, slot, 1.0, joint)
+            _advance(scratch, i, side, 1.0, joint)
             if safety(scratch, count, joint, cash) >= 0.0:
                 continue
             for j in range(joint):

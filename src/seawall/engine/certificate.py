@@ -23,8 +23,6 @@ from seawall.engine.pieces import (
     NOW_LOW,
     RATE_HIGH,
     RATE_LOW,
-    STAGE,
-    TOP,
     UNDERLYING,
     leg_lots,
     size_of,
@@ -130,9 +128,9 @@ def certify(kind, board, nodes, holdings, scratch, account, count, level, releas
             continue
         if narrow:
             width = np.int64(0)
-            bands.prepare(kind, tables, nodes, holdings, scratch, count, width, STAGE, with_orders, joint)
-            share = bands.reach(scratch, count, joint, cash, STAGE)
-            bands.move(scratch, count, joint, STAGE, share)
+            bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+            share = bands.reach(scratch, count, joint, cash)
+            bands.move(scratch, count, joint, share)
             _keep_to_cells(board, nodes, scratch, count, with_orders)
         else:
             share, width = _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash, width)
@@ -197,30 +195,24 @@ def _set_reserves(kind, tables, scratch, count, safety, motion, drift):
 def _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash, width):
     """Widens the band so far: from the stage of a width, or of the first narrower one that it gets far
     enough into, through wider ones as long as they are taken whole; at the end, single sides that cost
-    nothing. Returns the share it took of the first, and that one's width."""
-    bands.prepare(kind, tables, nodes, holdings, scratch, count, WIDEST, TOP, with_orders, joint)
-    slot = STAGE if width < WIDEST else TOP
-    if width < WIDEST:
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, slot, with_orders, joint)
-    share = bands.reach(scratch, count, joint, cash, slot)
+    nothing. Returns the share it took of the first, and the width to begin with the next time."""
+    bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+    share = bands.reach(scratch, count, joint, cash)
     while share < ENOUGH and width > 0:
         width -= 1
-        slot = STAGE
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, slot, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash, slot)
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+        share = bands.reach(scratch, count, joint, cash)
     first = share
-    bands.move(scratch, count, joint, slot, share)
+    bands.move(scratch, count, joint, share)
     wider = width
     while share >= 1.0 and wider < WIDEST:
         wider += 1
-        slot = STAGE if wider < WIDEST else TOP
-        if wider < WIDEST:
-            bands.prepare(kind, tables, nodes, holdings, scratch, count, wider, slot, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash, slot)
-        bands.move(scratch, count, joint, slot, share)
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, wider, with_orders, joint)
+        share = bands.reach(scratch, count, joint, cash)
+        bands.move(scratch, count, joint, share)
         if share >= ENOUGH:
             width = wider
-    bands.extend(scratch, count, joint, cash, TOP)
+    bands.extend(scratch, count, joint, cash)
     return first, width
 
 

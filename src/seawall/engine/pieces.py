@@ -10,9 +10,9 @@ from seawall.kernels import cells, orders
 from seawall.kernels.compiled import inner
 from seawall.kernels.tables import CELLS
 
-# slots of bounds: the band so far, a stage of the ladder, and its last stage
-BASE, STAGE, TOP = (np.int64(k) for k in range(3))
-SLOTS = 3
+# slots of bounds: the band so far, and a stage of the ladder
+BASE, STAGE = np.int64(0), np.int64(1)
+SLOTS = 2
 # pieces[i, k]: the underlying, and its slices of positions and of orders
 UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST = range(5)
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano

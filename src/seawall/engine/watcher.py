@@ -209,9 +209,9 @@ class Watcher:
         items = len(self.book.names) + EXPOSURE_ITEMS * len(self.book.watch.columns[0])
         if items > len(self.state.items):
             grown = wheel.make(1, 1, items)
-            for new, old in zip(grown[1:], self.state.wheel[1:], strict=True):
-                new[: len(old)] = old
-            wheels = grown._replace(heads=self.state.wheel.heads)
+            old = self.state.wheel
+            grown.items[: len(old.items)] = old.items
+            wheels = grown._replace(heads=old.heads)
             self.state = self.state._replace(wheel=wheels, items=np.zeros(items, np.int32))
 
     # -- inside ------------------------------------------------------------------------------

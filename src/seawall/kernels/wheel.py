@@ -12,54 +12,51 @@ import numpy as np
 from seawall.kernels.compiled import inner
 
 NONE = -1
-NEXT, PREV = 0, 1
+NEXT, PREV, COORDINATE, BUCKET = range(4)
 
 
 class Wheel(NamedTuple):
-    """heads: int32[coordinates, buckets], first item or -1; links: int32[items, 2], the next and
-    the previous item or -1; place: int64[items], the flat bucket an item is filed in or -1."""
+    """heads: int32[coordinates, buckets], first item or -1; items: int32[items, 4], the next and the
+    previous item or -1, and the coordinate (-1: none) and bucket that an item is filed in. One row per
+    item: what filing it touches is one line of the cache."""
 
     heads: np.ndarray
-    links: np.ndarray
-    place: np.ndarray
+    items: np.ndarray
 
 
 def make(coordinates: int, buckets: int, items: int) -> Wheel:
     """An empty wheel."""
-    return Wheel(
-        np.full((coordinates, buckets), NONE, np.int32),
-        np.full((items, 2), NONE, np.int32),
-        np.full(items, NONE, np.int64),
-    )
+    return Wheel(np.full((coordinates, buckets), NONE, np.int32), np.full((items, 4), NONE, np.int32))
 
 
 @inner
 def remove(wheel, item):
     """Takes an item out of its bucket, if it is in one."""
-    place = wheel.place[item]
-    if place < 0:
+    row = wheel.items[item]
+    if row[COORDINATE] < 0:
         return
-    after, before = wheel.links[item, NEXT], wheel.links[item, PREV]
+    after, before = row[NEXT], row[PREV]
     if before >= 0:
-        wheel.links[before, NEXT] = after
+        wheel.items[before, NEXT] = after
     else:
-        width = wheel.heads.shape[1]
-        wheel.heads[place // width, place % width] = after
+        wheel.heads[row[COORDINATE], row[BUCKET]] = after
     if after >= 0:
-        wheel.links[after, PREV] = before
-    wheel.place[item] = NONE
+        wheel.items[after, PREV] = before
+    row[COORDINATE] = NONE
 
 
 @inner
 def insert(wheel, item, coordinate, bucket):
     """Files an item that is in no bucket."""
     head = wheel.heads[coordinate, bucket]
-    wheel.links[item, NEXT] = head
-    wheel.links[item, PREV] = NONE
+    row = wheel.items[item]
+    row[NEXT] = head
+    row[PREV] = NONE
     if head >= 0:
-        wheel.links[head, PREV] = item
+        wheel.items[head, PREV] = item
     wheel.heads[coordinate, bucket] = item
-    wheel.place[item] = np.int64(coordinate) * wheel.heads.shape[1] + bucket
+    row[COORDINATE] = coordinate
+    row[BUCKET] = bucket
 
 
 @inner
@@ -68,10 +65,10 @@ def drain(wheel, coordinate, first, last, out, count):
     for bucket in range(first, last + 1):
         item = wheel.heads[coordinate, bucket]
         while item >= 0:
-            after = wheel.links[item, NEXT]
-            wheel.place[item] = NONE
+            row = wheel.items[item]
+            row[COORDINATE] = NONE
             out[count] = item
             count += 1
-            item = after
+            item = row[NEXT]
         wheel.heads[coordinate, bucket] = NONE
     return count

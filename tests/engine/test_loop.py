@@ -434,7 +434,7 @@ def test_what_the_engine_shows_agrees_with_a_full_evaluation(model_name):
         [*row[:1], engine.figures(name).initial_micro, *row[2:]] for name, row in zip(twin.names, twin.figures.tolist())
     ]
     results = engine.results()
-    assert results.names == engine.names
+    assert results.names == list(engine.names)
     assert results.health_micro.tolist() == [engine.figures(name).health_micro for name in engine.names]
     assert sum(engine.counts.values()) == len(engine.names)
     for place, name in enumerate(engine.names):

@@ -17,6 +17,7 @@ from seawall.engine.pieces import (
     LEAST_BASIS,
     NODES_LOW,
     NOW_LOW,
+    POINT,
     STAGE,
     UNDERLYING,
     leg_lots,
@@ -151,6 +152,19 @@ def apply_slack(kind, tables, scratch, count, joint):
 
 
 @inner
+def keep_point(scratch, count, joint):
+    """Notes the band so far, which is the present point, in a slot of its own."""
+    for i in range(count):
+        for side in range(2):
+            for j in range(joint):
+                scratch.lower[POINT, side, i, j] = scratch.lower[BASE, side, i, j]
+            for k in range(2):
+                scratch.upper[POINT, side, i, k] = scratch.upper[BASE, side, i, k]
+        for c in range(faces.GAPS):
+            scratch.gap[POINT, i, c] = scratch.gap[BASE, i, c]
+
+
+@inner
 def least_basis(tables, nodes, holdings, scratch, i):
     """What of the i-th piece's basis charge is sure between the finest nodes: the charge now less
     the most that its legs' basis columns can move by."""
@@ -195,10 +209,10 @@ def choose_witnesses(kind, tables, scratch, count, joint, profiles):
 
 
 @inner
-def _height(scratch, count, cash, side, scenario):
-    """Distance of the band so far from its line: from below in one joint scenario, or from above."""
+def height(scratch, count, cash, side, scenario, slot):
+    """Distance of a slot from its line: from below in one joint scenario, or from above."""
     out = -NANO_PER_ACCOUNT - RELATIVE_SLACK * abs(cash)
-    lower, upper = scratch.lower[BASE], scratch.upper[BASE]
+    lower, upper = scratch.lower[slot], scratch.upper[slot]
     if side == LOWER:
         out += cash
         for i in range(count):
@@ -218,24 +232,38 @@ def safety(scratch, count, joint, cash):
     for which in range(0, 2 * UPPER, UPPER):
         if scratch.rule[which + ON]:
             for j in range(joint if which == LOWER else 1):
-                safety = min(safety, _height(scratch, count, cash, which, j))
+                safety = min(safety, height(scratch, count, cash, which, j, BASE))
     return safety
 
 
 @inner
-def _bend(scratch, i, which):
-    """What a mix of the band so far and the stage may be off by: the stray between them, and how much
-    the gaps grow."""
+def _bend(scratch, i, which, slot):
+    """What a mix of a slot and the stage may be off by: the stray between them, and how much the gaps
+    grow."""
     rule = scratch.rule
     out = penalty(rule, which, scratch.stray[STAGE, i, 0], scratch.stray[STAGE, i, 1], 2.0)
     if which == LOWER and rule[LOWER + FACTOR] > 0.0:
-        here, there = scratch.gap[BASE, i], scratch.gap[STAGE, i]
+        here, there = scratch.gap[slot, i], scratch.gap[STAGE, i]
         wider = 0.0
         for c in range(cells.CELLS):
             vega = cells.CELLS + c
             wider = max(wider, max(0.0, there[c] - here[c]) + max(0.0, there[vega] - here[vega]))
         out += rule[LOWER + FACTOR] * wider
     return out
+
+
+@inner
+def total_bend(scratch, count, which, slot):
+    """What the bounds between a slot and the stage may be off by, over all underlyings."""
+    bend = 0.0
+    for i in range(count):
+        bend += _bend(scratch, i, which, slot)
+        if which == UPPER:
+            # a charge may be convex: on the way it may be as low as at the end
+            here, there = scratch.upper[slot], scratch.upper[STAGE]
+            least = min(there[FALL, i, 1], there[RISE, i, 1])
+            bend += max(0.0, min(here[FALL, i, 1], here[RISE, i, 1]) - least)
+    return bend
 
 
 @inner
@@ -246,23 +274,16 @@ def reach(scratch, count, joint, cash):
     for which in range(0, 2 * UPPER, UPPER):
         if not scratch.rule[which + ON]:
             continue
-        bend = 0.0
-        for i in range(count):
-            bend += _bend(scratch, i, which)
-            if which == UPPER:
-                # a charge may be convex: on the way it may be as low as at the end
-                here, there = scratch.upper[BASE], scratch.upper[STAGE]
-                least = min(there[FALL, i, 1], there[RISE, i, 1])
-                bend += max(0.0, min(here[FALL, i, 1], here[RISE, i, 1]) - least)
+        bend = total_bend(scratch, count, which, BASE)
         for j in range(joint if which == LOWER else 1):
-            height = _height(scratch, count, cash, which, j) - bend
-            if height < 0.0:
+            room = height(scratch, count, cash, which, j, BASE) - bend
+            if room < 0.0:
                 return 0.0
             drop = 0.0
             for i in range(count):
                 drop += _drop(scratch, i, which, j)
-            if height < best * drop:
-                best = height / drop
+            if room < best * drop:
+                best = room / drop
     return best
 
 
@@ -279,11 +300,11 @@ def _drop(scratch, i, which, j):
 @inner
 def _advance(scratch, i, side, share, joint):
     """Takes one side of the band so far a share of the way to the stage."""
-    off = _bend(scratch, i, LOWER)
+    off = _bend(scratch, i, LOWER, BASE)
     here, there = scratch.lower[BASE, side, i], scratch.lower[STAGE, side, i]
     for j in range(joint):
         here[j] += share * min(0.0, there[j] - here[j]) - off
-    off = _bend(scratch, i, UPPER)
+    off = _bend(scratch, i, UPPER, BASE)
     mine, theirs = scratch.upper[BASE, side, i], scratch.upper[STAGE, side, i]
     mine[0] += share * max(0.0, theirs[0] - mine[0]) + off
     mine[1] = min(mine[1], theirs[1])

@@ -12,6 +12,7 @@ import numpy as np
 from seawall.engine import bands, faces
 from seawall.engine.bands import FALL, RISE
 from seawall.engine.faces import ON, UPPER, WITH_GAP
+from seawall.engine.leader import LED_ENDS, lead, own_rate
 from seawall.engine.nodes import ANCHOR_WIDTH
 from seawall.engine.pieces import (
     BY_BASIS,
@@ -23,6 +24,7 @@ from seawall.engine.pieces import (
     NOW_LOW,
     RATE_HIGH,
     RATE_LOW,
+    STAGE,
     UNDERLYING,
     leg_lots,
     size_of,
@@ -48,6 +50,7 @@ from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS
 
 WIDEST = np.int64(LADDER - 1)
+BY_LEADER = np.int64(8)  # above every width
 LONGEST_NS = 30 * 3_600 * 10**9
 SHORTEST_NS = 10**9
 ENOUGH = 0.25  # of a stage, for narrower ones not to be worth their making
@@ -102,13 +105,16 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift):
 
 
 @inner
-def certify(kind, board, nodes, holdings, scratch, account, count, level, release, now_ns, motion, drift, width):
+def certify(
+    kind, board, nodes, holdings, scratch, account, count, level, release, now_ns, motion, drift, begin, leader
+):
     """Finds bands for an account that `slices` has cut into `count` underlyings, from the profiles at
     the present point in scratch.exact.
 
-    width: of the ladder, the one to begin with. motion: float64[MOTIONS], drift: float64[U, DRIFTS]:
-    `state.py`. Returns the end of the certificate in ns, or 0 where none could be had, and the width
-    it took; edges[i] = (fall, rise) prices of the i-th underlying.
+    begin: the width of the ladder to begin with, BY_LEADER more where bands are in the coordinates of
+    the underlying `leader`. motion: float64[MOTIONS], drift: float64[U, DRIFTS]:
+    `state.py`. Returns the end of the certificate in ns, or 0 where none could be had, and how to begin
+    the next time; edges[i] = (fall, rise) prices of the i-th underlying, or led where BY_LEADER.
     """
     rule, tables = scratch.rule, board.tables
     faces.set_rule(kind, level, release, tables.scalars, rule)
@@ -127,15 +133,17 @@ def certify(kind, board, nodes, holdings, scratch, account, count, level, releas
         if until_ns == 0:
             continue
         if narrow:
-            width = np.int64(0)
-            bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+            begin = np.int64(0)
+            bands.prepare(kind, tables, nodes, holdings, scratch, count, begin, with_orders, joint)
             share = bands.reach(scratch, count, joint, cash)
             bands.move(scratch, count, joint, share)
             _keep_to_cells(board, nodes, scratch, count, with_orders)
         else:
-            share, width = _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash, width)
+            share, begin = _widen(
+                kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, begin, leader
+            )
         if share > LEAST_SHARE:
-            return until_ns, width
+            return until_ns, begin
     return np.int64(0), np.int64(0)
 
 
@@ -161,6 +169,7 @@ def _stand(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     bands.apply_slack(kind, tables, scratch, count, joint)
     if bands.safety(scratch, count, joint, cash) <= 0.0:
         return np.int64(0)
+    bands.keep_point(scratch, count, joint)
     for i in range(count):
         scratch.edges[i, FALL] = scratch.edges[i, RISE] = board.index[scratch.pieces[i, UNDERLYING]]
     return until_ns
@@ -192,12 +201,21 @@ def _set_reserves(kind, tables, scratch, count, safety, motion, drift):
 
 
 @inner
-def _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, cash, width):
+def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, begin, leader):
     """Widens the band so far: from the stage of a width, or of the first narrower one that it gets far
     enough into, through wider ones as long as they are taken whole; at the end, single sides that cost
-    nothing. Returns the share it took of the first, and the width to begin with the next time."""
+    nothing. Where a band in the leader's coordinates trips less often, takes that one. Returns the share
+    it took of the first stage, and how to begin the next time."""
+    tables = board.tables
+    width = begin % BY_LEADER
     bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
     share = bands.reach(scratch, count, joint, cash)
+    if begin >= BY_LEADER:
+        rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
+        if rate < own_rate(nodes, board.index, scratch, count, scratch.ends[STAGE], share):
+            return 1.0, BY_LEADER + _follow(
+                kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, leader, rate
+            )
     while share < ENOUGH and width > 0:
         width -= 1
         bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
@@ -213,7 +231,29 @@ def _widen(kind, tables, nodes, holdings, scratch, count, with_orders, joint, ca
         if share >= ENOUGH:
             width = wider
     bands.extend(scratch, count, joint, cash)
+    if count > 1:
+        rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
+        if rate < own_rate(nodes, board.index, scratch, count, scratch.edges, 1.0):
+            return 1.0, BY_LEADER + _follow(
+                kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, wider, leader, rate
+            )
     return first, width
+
+
+@inner
+def _follow(kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, leader, rate):
+    """Widens a band in the leader's coordinates, stage by stage; returns the width it took."""
+    led = scratch.led
+    while led[LED_ENDS] > 0.0 and width < WIDEST:
+        kept = led[0], led[1], led[2]
+        bands.prepare(kind, board.tables, nodes, holdings, scratch, count, width + 1, with_orders, joint)
+        wider = lead(nodes, board.index, scratch, count, joint, cash, leader)
+        if wider >= rate:
+            led[0], led[1], led[2] = kept
+            break
+        rate = wider
+        width += 1
+    return width
 
 
 @once

@@ -10,9 +10,9 @@ from seawall.kernels import cells, orders
 from seawall.kernels.compiled import inner
 from seawall.kernels.tables import CELLS
 
-# slots of bounds: the band so far, and a stage of the ladder
-BASE, STAGE = np.int64(0), np.int64(1)
-SLOTS = 2
+# slots of bounds: the band so far, a stage of the ladder, and the present point
+BASE, STAGE, POINT = (np.int64(k) for k in range(3))
+SLOTS = 3
 # pieces[i, k]: the underlying, and its slices of positions and of orders
 UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST = range(5)
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
@@ -32,7 +32,7 @@ class Scratch(NamedTuple):
     float64[SLOTS, U, 2], nano below and above the chord; gap: float64[SLOTS, U, GAPS], greatest gaps;
     kept: float64[JOINT + 2], a side of the band as it was; slack: float64[U, SLACKS]; charged:
     float64[U, 2], what of it the band so far has been charged, from below and from above; reserve:
-    float64[2], relative moves of volatility and basis that there is room for; edges: float64[U, 2],
+    float64[2], relative moves of volatility and basis that there is room for; led: float64[LED] and sums: float64[SUMS, JOINT + 1], see `leader.py`; edges: float64[U, 2],
     prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile: int64[W]; exact: int64[2, U, W],
     profiles at the present point without and with orders; witness: int64[U, WITNESS]; rule:
     float64[RULE]; work: float64[CELLS + JOINT]; figures: int64[4].
@@ -47,6 +47,8 @@ class Scratch(NamedTuple):
     slack: np.ndarray
     charged: np.ndarray
     reserve: np.ndarray
+    led: np.ndarray
+    sums: np.ndarray
     edges: np.ndarray
     ends: np.ndarray
     profile: np.ndarray
@@ -71,6 +73,8 @@ def make_scratch(underlyings: int) -> Scratch:
         slack=np.zeros((count, SLACKS)),
         charged=np.zeros((count, 2)),
         reserve=np.zeros(2),
+        led=np.zeros(4),
+        sums=np.zeros((4, faces.JOINT + 1)),
         edges=np.zeros((count, 2)),
         ends=np.zeros((SLOTS, count, 2)),
         profile=np.zeros(width, np.int64),

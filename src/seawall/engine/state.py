@@ -36,18 +36,21 @@ ACCOUNT_FIELDS = 7
 # holdings.watch[e, k]
 WATCH_UNDERLYING, WATCH_ACCOUNT = 0, 1
 # watch.hot[k]: the accounts without a certificate, where each account stands among them, how many
-# more evaluations until another attempt to certify it, and the width that its last certificate took
-HOT_LIST, HOT_PLACE, HOT_WAIT, WIDTH = range(4)
+# more evaluations until another attempt to certify it, and how its next certificate begins
+HOT_LIST, HOT_PLACE, HOT_WAIT, BEGIN = range(4)
 # watch.sums[k]
 HOT_COUNT, TOUCHED, EVALUATED, CERTIFIED = range(4)
 SUMS = 4
-# wheel items: a of account a (its time), then A + 4·e + k of its exposure e
+# wheel items: 3·a + k of account a (the leader's fall and rise, the time), then 3·A + 4·e + k of its
+# exposure e; and coordinates: 4·u + k of underlying u, 4·U + 2·u + k of its ratio to the leader, and
+# the time
 ITEM_FALL, ITEM_RISE, ITEM_MOVES = 0, 1, 2
+ITEM_TIME = 2
+ACCOUNT_ITEMS = 3
 EXPOSURE_ITEMS = 4
-# wheel coordinates: 4·u + k of underlying u, and the time
 # clock[k]
-NOW, EPOCH, RELEASE_PPM, VERSION = range(4)
-CLOCKS = 4
+NOW, EPOCH, RELEASE_PPM, VERSION, LEADER = range(5)
+CLOCKS = 5
 # motion[k], for volatility and basis each: whether it moves at all, and how far nodes are made to hold
 MOVING, LOOSE = 0, 2
 MOTIONS = 4

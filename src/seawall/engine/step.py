@@ -8,10 +8,13 @@ runs again on those accounts alone.
 import numpy as np
 
 from seawall.engine import nodes as node_rows
-from seawall.engine.certificate import certify
+from seawall.engine.certificate import BY_LEADER, certify
 from seawall.engine.faces import TIER_ORDERS
+from seawall.engine.leader import LED_FALL, LED_RISE, ratio_way
 from seawall.engine.pieces import BY_VOL, UNDERLYING, profile, slices
 from seawall.engine.state import (
+    ACCOUNT_ITEMS,
+    BEGIN,
     CASH,
     CERTIFIED,
     EPOCH,
@@ -23,6 +26,8 @@ from seawall.engine.state import (
     HOT_WAIT,
     IN_ALL,
     ITEM_MOVES,
+    ITEM_TIME,
+    LEADER,
     LENGTH,
     MOVING,
     NOW,
@@ -38,7 +43,6 @@ from seawall.engine.state import (
     WATCH_LENGTH,
     WATCH_START,
     WATCH_UNDERLYING,
-    WIDTH,
 )
 from seawall.kernels import cells, orders, tiers, wheel
 from seawall.kernels.compiled import entry, inner, once
@@ -129,11 +133,12 @@ def next_level(level, figures, release_ppm):
 def unfile(holdings, watch, account):
     """Takes every item of an account out of the wheel and the account off the hot list."""
     accounts = len(watch.level)
-    wheel.remove(watch.wheel, account)
+    for k in range(ACCOUNT_ITEMS):
+        wheel.remove(watch.wheel, ACCOUNT_ITEMS * account + k)
     row = holdings.accounts[account]
     for e in range(row[WATCH_START], row[WATCH_START] + row[WATCH_LENGTH]):
         for k in range(EXPOSURE_ITEMS):
-            wheel.remove(watch.wheel, accounts + EXPOSURE_ITEMS * e + k)
+            wheel.remove(watch.wheel, ACCOUNT_ITEMS * accounts + EXPOSURE_ITEMS * e + k)
     place = watch.hot[HOT_PLACE, account]
     if place >= 0:
         last = watch.sums[HOT_COUNT] - 1
@@ -170,10 +175,23 @@ def _jitter(account):
 
 
 @inner
-def file(index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion, drift):
+def _file_edges(watch, item, coordinate, price, low, high, origin):
+    """Files the two edges around a price, or ratio; False where one is too close to be filed."""
+    here = price_bucket(price, origin)
+    for side in range(2):
+        bucket = price_bucket(low if side == 0 else high, origin)
+        if (side == 0 and bucket >= here) or (side == 1 and bucket <= here):
+            return False
+        if 0 <= bucket < watch.wheel.heads.shape[1]:
+            wheel.insert(watch.wheel, item + side, coordinate + side, bucket)
+    return True
+
+
+@once
+def file(index, nodes, holdings, watch, account, count, scratch, until_ns, led, clock, origins, motion, drift):
     """Files a certificate's band edges and end; False where one is too close to be filed."""
     buckets = watch.wheel.heads.shape[1]
-    accounts = len(watch.level)
+    accounts, underlyings, leader = len(watch.level), len(index), clock[LEADER]
     share = _jitter(account)
     now_ns, epoch = clock[NOW], clock[EPOCH]
     start = holdings.accounts[account, WATCH_START]
@@ -184,26 +202,36 @@ def file(index, holdings, watch, account, count, scratch, until_ns, clock, origi
     due = min(now + 1 + np.int64(share * (due - now - 1)), now + buckets - 2)
     if due <= now:
         return False
+    if led:
+        price = index[leader]
+        low = price * (1.0 - share * scratch.led[LED_FALL])
+        high = price * (1.0 + share * scratch.led[LED_RISE])
+        item = ACCOUNT_ITEMS * account
+        if not _file_edges(watch, item, EXPOSURE_ITEMS * leader, price, low, high, origins[leader]):
+            return False
     for i in range(count):
         u = scratch.pieces[i, UNDERLYING]
         holdings.watch[start + i, WATCH_UNDERLYING] = u
-        price = index[u]
-        here = price_bucket(price, origins[u])
-        item = accounts + EXPOSURE_ITEMS * (start + i)
-        for side in range(2):
-            edge = price + (scratch.edges[i, side] - price) * share
-            bucket = price_bucket(edge, origins[u])
-            if (side == 0 and bucket >= here) or (side == 1 and bucket <= here):
+        item = ACCOUNT_ITEMS * accounts + EXPOSURE_ITEMS * (start + i)
+        coordinate, origin, price = EXPOSURE_ITEMS * u, origins[u], index[u]
+        low, high = scratch.edges[i, 0], scratch.edges[i, 1]
+        if led:
+            coordinate, origin = EXPOSURE_ITEMS * underlyings + 2 * u, origins[underlyings + u]
+            price = index[u] / index[leader]
+            way = ratio_way(nodes, scratch, u, leader)
+            low, high = price * (1.0 - way), price * (1.0 + way)
+        if not led or u != leader:
+            low, high = price + share * (low - price), price + share * (high - price)
+            if not _file_edges(watch, item, coordinate, price, low, high, origin):
                 return False
-            if 0 <= bucket < buckets:
-                wheel.insert(watch.wheel, item + side, EXPOSURE_ITEMS * u + side, bucket)
         for k in range(2):
             if motion[MOVING + k] > 0.0 and scratch.slack[i, BY_VOL + k] > 0.0:
                 bucket = np.int64(np.floor((drift[u, IN_ALL + k] + scratch.reserve[k]) / MOVE_BUCKET))
                 if bucket >= buckets:
                     return False
                 wheel.insert(watch.wheel, item + ITEM_MOVES + k, EXPOSURE_ITEMS * u + ITEM_MOVES + k, bucket)
-    wheel.insert(watch.wheel, account, EXPOSURE_ITEMS * len(index), due % buckets)
+    time = (EXPOSURE_ITEMS + 2) * underlyings
+    wheel.insert(watch.wheel, ACCOUNT_ITEMS * account + ITEM_TIME, time, due % buckets)
     return True
 
 
@@ -211,14 +239,15 @@ def file(index, holdings, watch, account, count, scratch, until_ns, clock, origi
 def certify_and_file(kind, board, nodes, holdings, watch, account, count, scratch, clock, motion, drift, origins):
     """Certifies an account and files it; where that cannot be, it is in no bucket."""
     release = clock[RELEASE_PPM] * 1e-6
-    until_ns, width = certify(
+    until_ns, begin = certify(
         kind, board, nodes, holdings, scratch, account, count, np.int64(watch.level[account]), release, clock[NOW],
-        motion, drift, np.int64(watch.hot[WIDTH, account]),
+        motion, drift, np.int64(watch.hot[BEGIN, account]), clock[LEADER],
     )  # fmt: skip
-    watch.hot[WIDTH, account] = width
+    watch.hot[BEGIN, account] = begin
     if until_ns > 0 and file(
-        board.index, holdings, watch, account, count, scratch, until_ns, clock, origins, motion, drift
-    ):
+        board.index, nodes, holdings, watch, account, count, scratch, until_ns, begin >= BY_LEADER, clock, origins,
+        motion, drift,
+    ):  # fmt: skip
         watch.sums[CERTIFIED] += 1
         return True
     unfile(holdings, watch, account)
@@ -252,14 +281,14 @@ def _gather(watch, holdings, plan, plans, hot_of, version, touched, count):
     plan: int64[plans, 3], rows (coordinate, first, last bucket). hot_of: EVERY_HOT, NO_HOT or the one
     underlying whose holders are woken. Returns how many there are then.
     """
-    accounts = len(watch.level)
+    of_accounts = ACCOUNT_ITEMS * len(watch.level)
     for r in range(plans):
         drained = wheel.drain(watch.wheel, plan[r, 0], plan[r, 1], plan[r, 2], watch.items, 0)
         for k in range(drained):
             item = watch.items[k]
-            account = item
-            if item >= accounts:
-                account = holdings.watch[(item - accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT]
+            account = item // ACCOUNT_ITEMS
+            if item >= of_accounts:
+                account = holdings.watch[(item - of_accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT]
             if watch.seen[account] != version:
                 watch.seen[account] = version
                 touched[count] = account

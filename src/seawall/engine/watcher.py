@@ -19,6 +19,8 @@ from seawall.engine.desk import Desk
 from seawall.engine.glide import Glide, next_glide
 from seawall.engine.pricer import Pricer
 from seawall.engine.state import (
+    ACCOUNT_ITEMS,
+    BEGIN,
     CASH,
     CERTIFIED,
     CLOCKS,
@@ -30,6 +32,7 @@ from seawall.engine.state import (
     ITEM_FALL,
     ITEM_MOVES,
     ITEM_RISE,
+    LEADER,
     LENGTH,
     LOOSE,
     MOTIONS,
@@ -40,7 +43,6 @@ from seawall.engine.state import (
     SUMS,
     TOUCHED,
     VERSION,
-    WIDTH,
     Holdings,
     Watch,
 )
@@ -70,20 +72,20 @@ class Watcher:
         self.rebuilt = False  # parameters have changed and nobody has been evaluated with them
         count = len(book.names)
         underlyings = len(market.underlyings)
-        items = count + EXPOSURE_ITEMS * len(book.watch.columns[0])
+        items = self._items()
         self.state = Watch(
             level=np.zeros(count, np.int8),
             figures=np.zeros((count, 4), np.int64),
-            wheel=wheel.make(EXPOSURE_ITEMS * underlyings + 1, BUCKETS, items),
+            wheel=wheel.make((EXPOSURE_ITEMS + 2) * underlyings + 1, BUCKETS, items),
             hot=np.full((4, count), -1, np.int32),
             sums=np.zeros(SUMS, np.int64),
             seen=np.full(count, -1, np.int64),
             items=np.zeros(items, np.int32),
         )
-        self.state.hot[WIDTH] = FIRST_WIDTH
+        self.state.hot[BEGIN] = FIRST_WIDTH
         self.scratch = pieces.make_scratch(underlyings)
         self.touched = np.zeros(count, np.int32)
-        self.plan = np.zeros((2 * underlyings + 2, 3), np.int64)
+        self.plan = np.zeros((2 * underlyings + 3, 3), np.int64)
         self.plans = 0
         self.hot_of = step.NO_HOT
         self.clock = np.zeros(CLOCKS, np.int64)
@@ -92,7 +94,11 @@ class Watcher:
         self.wanted = np.zeros(4, np.int64)
         self.nodes_wanted = np.zeros(underlyings, np.bool_)
         self.motion = np.zeros(MOTIONS)
-        self.origins = np.zeros(underlyings, np.int64)
+        # of every price, and then of every ratio to the leader's: where its wheel begins, and the bucket
+        self.origins = np.zeros(2 * underlyings, np.int64)
+        self.places = [0] * (2 * underlyings)
+        held = np.asarray(market.legs.underlying)[book.positions.columns[0]]
+        self.clock[LEADER] = np.argmax(np.bincount(held, minlength=max(underlyings, 1)))
         self.index = np.asarray(market.legs.index, np.float64).copy()
         self._price_by(tables)
 
@@ -115,26 +121,25 @@ class Watcher:
     def start(self) -> np.ndarray:
         """Evaluates every account and files its first certificate."""
         for u in range(len(self.index)):
-            self.origins[u] = step.price_bucket(self.index[u], 0) - BUCKETS // 2
-        return self._everybody()
+            self._place(u)
+        return self._recentre()
 
     def tick(self, underlying: int, price: Decimal, at_ns: int) -> np.ndarray:
         """A new index price."""
-        before = step.price_bucket(self.index[underlying], self.origins[underlying])
         value = self.desk.set_index(underlying, price, f"tick {list(self.underlying_index)[underlying]}")
         self._advance(at_ns)
         if self._glide_step(at_ns, underlying, value):
             return self._everybody()
         self.index[underlying] = value
         self.pricer.moved(underlying, self.version)
-        after = step.price_bucket(value, self.origins[underlying])
         self._overdue(at_ns, underlying)
-        if not EDGE_BUCKETS < after < BUCKETS - EDGE_BUCKETS:
-            return self._recentre(underlying, value)
-        if after < before:
-            self._wake(EXPOSURE_ITEMS * underlying + ITEM_FALL, after, before - 1)
-        elif after > before:
-            self._wake(EXPOSURE_ITEMS * underlying + ITEM_RISE, before + 1, after)
+        for coordinate, before, after in self._place(underlying):
+            if not EDGE_BUCKETS < after < BUCKETS - EDGE_BUCKETS:
+                return self._recentre()
+            if after < before:
+                self._wake(coordinate + ITEM_FALL, after, before - 1)
+            elif after > before:
+                self._wake(coordinate + ITEM_RISE, before + 1, after)
         return self._process(self.touched, 0)
 
     def pass_time(self, at_ns: int) -> np.ndarray:
@@ -206,7 +211,7 @@ class Watcher:
 
     def after_change(self) -> None:
         """Makes room for exposures that the change may have added."""
-        items = len(self.book.names) + EXPOSURE_ITEMS * len(self.book.watch.columns[0])
+        items = self._items()
         if items > len(self.state.items):
             grown = wheel.make(1, 1, items)
             old = self.state.wheel
@@ -233,6 +238,7 @@ class Watcher:
             self.glide = None
         if underlying >= 0:
             self.index[underlying] = value
+            self._place(underlying)
         self._price_by(self.model.tables(self.desk.snapshot(at_ns)))
         return True
 
@@ -289,7 +295,7 @@ class Watcher:
         self.plans = 0
         first = (self.last_ns - self.epoch_ns) >> step.TIME_SHIFT
         last = (at_ns - self.epoch_ns) >> step.TIME_SHIFT
-        coordinate = EXPOSURE_ITEMS * len(self.index)
+        coordinate = (EXPOSURE_ITEMS + 2) * len(self.index)
         if last - first >= BUCKETS:
             self._wake(coordinate, 0, BUCKETS - 1)
         elif last > first:
@@ -305,10 +311,29 @@ class Watcher:
         self.plan[self.plans] = coordinate, first, last
         self.plans += 1
 
-    def _recentre(self, underlying: int, value: float) -> np.ndarray:
-        """Moves a wheel under a price that has left it; everybody is filed anew."""
-        self.origins[underlying] = step.price_bucket(value, 0) - BUCKETS // 2
+    def _place(self, underlying: int) -> list[tuple[int, int, int]]:
+        """Notes the buckets of a price and of the ratios that it changes; returns for each its wheel
+        coordinate, and the bucket before and after."""
+        count, leader = len(self.index), int(self.clock[LEADER])
+        moved = []
+        ratios = range(count) if underlying == leader else (underlying,)
+        for at in (underlying, *(count + u for u in ratios if u != leader)):
+            value = self.index[at] if at < count else self.index[at - count] / self.index[leader]
+            coordinate = EXPOSURE_ITEMS * at if at < count else EXPOSURE_ITEMS * count + 2 * (at - count)
+            before, after = self.places[at], step.price_bucket(value, self.origins[at])
+            self.places[at] = after
+            moved.append((coordinate, before, after))
+        return moved
+
+    def _recentre(self) -> np.ndarray:
+        """Moves the wheels under prices that have left them; everybody is filed anew."""
+        shifts = np.array(self.places) - BUCKETS // 2
+        self.origins += shifts
+        self.places = [BUCKETS // 2] * len(self.places)
         return self._everybody()
+
+    def _items(self) -> int:
+        return ACCOUNT_ITEMS * len(self.book.names) + EXPOSURE_ITEMS * len(self.book.watch.columns[0])
 
     def _everybody(self) -> np.ndarray:
         self.rebuilt = False

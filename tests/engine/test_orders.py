@@ -276,6 +276,18 @@ def test_what_if_changes_nothing_and_is_the_account_after_the_trade_at_the_mark(
     assert pair.engine.state_hash() == before
 
 
+@pytest.mark.parametrize("model_name", CERTIFIED)
+def test_what_if_of_closing_everything_at_prices_nobody_has_looked_at_yet_leaves_cash(model_name):
+    held = {"BTC-PERP": "1", "ETH-DEC-4000-C": "2"}
+    engine = engine_of(model_name, ("a", "USD", "900000"), *(("a", *row) for row in held.items()))
+    engine.tick("BTC", "112000", at=engine.at_ns + 10**9)
+    engine.tick("ETH", "3950.5")
+    closed = engine.what_if("a", {symbol: "-" + quantity for symbol, quantity in held.items()})
+    now = engine.figures("a")
+    assert (closed.initial_micro, closed.maintenance_micro) == (0, 0) != (now.initial_micro, now.maintenance_micro)
+    assert 0 <= now.equity_micro - closed.equity_micro <= 1
+
+
 @pytest.mark.parametrize("model_name", ["cross", "derive-portfolio"])
 def test_what_if_counts_open_orders_in_initial_margin_under_every_model(model_name):
     case = random_case(5, model_name)

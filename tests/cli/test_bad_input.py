@@ -204,12 +204,17 @@ FILES = {
     "no such book": (("margin", "none.csv", "market.json"), "none.csv: found No such file"),
     "no such market": (("margin", "book.csv", "none.json"), "none.json: found No such file"),
     "no such prices": (("replay", "book.csv", "none.csv"), "none.csv: found no such file"),
-    "a folder for a book": (("margin", ".", "market.json"), "expected .parquet, .csv or .jsonl"),
+    "a folder for a book": (("margin", "folder.csv", "market.json"), "folder.csv: found a folder, expected a book"),
+    "a folder for prices": (("replay", "book.csv", "folder.csv"), "folder.csv: found a folder, expected a file"),
+    "prices of no kind": (("demo", "--prices", "prices"), 'prices: found a name ending in "", expected a file ending'),
     "a folder without tables": (("margin", "book.csv", "."), "found nothing, expected a Parquet table"),
     "text for Parquet": (("margin", "text.parquet", "market.json"), "found no parquet table"),
     "half a JSON line": (("margin", "half.jsonl", "market.json"), "half.jsonl: line 2: found no JSON"),
     "an unknown model": (("margin", "book.csv", "market.json", "--model", "nope"), "expected one of fixed, cross"),
-    "an unknown account": (("margin", "book.csv", "market.json", "--account", "bob"), "found no account 'bob'"),
+    "an unknown account": (
+        ("margin", "book.csv", "market.json", "--account", "bob", "--out", "result.csv"),
+        "found no account 'bob'",
+    ),
     "a result of unknown kind": (("margin", "book.csv", "market.json", "--out", "x.txt"), "expected .parquet or .csv"),
     "a result in no folder": (
         ("margin", "book.csv", "market.json", "--model", "fixed", "--out", "no/x.csv"),
@@ -239,6 +244,8 @@ FILES = {
 
 @pytest.mark.parametrize(("words", "says"), FILES.values(), ids=FILES.keys())
 def test_a_file_or_an_option_that_cannot_be_is_named(folder, words, says):
+    (folder / "folder.csv").mkdir()
+    (folder / "prices").write_text(TICKS)
     (folder / "text.parquet").write_text(BOOK)
     (folder / "half.jsonl").write_text('{"account":"a","instrument":"BTC-PERP","quantity":"1"}\n{oops\n')
     assert says in refused(folder, *words)

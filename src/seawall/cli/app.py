@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from seawall.core.errors import MissingExtra, SeawallError
+from seawall.core.errors import MissingExtra, SeawallError, one_line
 
 __all__ = ["app"]
 
@@ -91,6 +91,7 @@ app = typer.Typer(
 
 
 def _fail(text: str, code: int, words: list[str]) -> int:
+    text = one_line(text)
     print(f"error: {text}", file=sys.stderr)
     if "--json" in words:
         _print_error_object(text)

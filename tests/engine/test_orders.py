@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 import samples
-from engine.books import MODELS, Case, random_case
+from engine.books import MODELS, Case, engine_of, random_case
 from engine.follow import Pair
 from engine.paths import Path
 from seawall.core.errors import (
@@ -23,13 +23,6 @@ from seawall.core.errors import (
 from seawall.engine.loop import Engine
 
 CERTIFIED = ("fixed", "cross", "portfolio")
-
-
-def engine_of(model_name: str, *rows: tuple[str, str, str]) -> Engine:
-    """An engine over the sample market and rows of account, instrument, quantity."""
-    columns = ("account", "instrument", "quantity")
-    case = Case(0, model_name, samples.market_document(), [dict(zip(columns, row)) for row in rows])
-    return Engine(case.book, case.market, case.model)
 
 
 def underwater(model_name: str) -> Engine:

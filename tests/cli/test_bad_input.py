@@ -220,6 +220,10 @@ FILES = {
         ("margin", "book.csv", "market.json", "--model", "fixed", "--out", "no/x.csv"),
         "no/x.csv: found no file that can be written",
     ),
+    "a result in the place of a folder": (
+        ("margin", "book.csv", "market.json", "--model", "fixed", "--out", "folder.csv"),
+        "folder.csv: found no file that can be written",
+    ),
     "a model without futures": (
         ("margin", "book.csv", "market.json", "--model", "derive-portfolio"),
         "instrument BTC-26DEC25: found a future",
@@ -256,3 +260,9 @@ def test_the_book_and_the_market_of_these_tests_are_good(folder):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["accounts"] == 1
     assert (folder / "result.csv").read_text().startswith("account,equity,")
+
+
+def test_a_wrong_option_is_named_to_machines_too(folder):
+    done = CliRunner().invoke(app, ["margin", "book.csv", "market.json", "--limit", "0", "--json"])
+    assert done.exit_code == 2
+    assert "--limit" in json.loads(done.stdout)["error"]

@@ -108,6 +108,8 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
             frame.write_parquet(beside, compression="zstd")
         os.replace(beside, path)
     except (pl.exceptions.PolarsError, OSError) as error:
+        if beside.is_file():
+            beside.unlink()
         found = f"no file that can be written ({first_line(error)})"
         raise InputError(str(path), found, "a file in a writable folder") from error
 

@@ -32,6 +32,12 @@ def shared_dir() -> Path:
     return folder
 
 
+def environment() -> dict[str, str]:
+    """For child processes: the tests run from a source tree as well as against an installed package."""
+    paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
 @pytest.fixture
 def sample_document() -> dict:
     """A new copy of the small market's document, see `samples.py`."""

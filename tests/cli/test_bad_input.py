@@ -204,16 +204,25 @@ FILES = {
     "no such book": (("margin", "none.csv", "market.json"), "none.csv: found No such file"),
     "no such market": (("margin", "book.csv", "none.json"), "none.json: found No such file"),
     "no such prices": (("replay", "book.csv", "none.csv"), "none.csv: found no such file"),
-    "a folder for a book": (("margin", ".", "market.json"), "expected .parquet, .csv or .jsonl"),
+    "a folder for a book": (("margin", "folder.csv", "market.json"), "folder.csv: found a folder, expected a book"),
+    "a folder for prices": (("replay", "book.csv", "folder.csv"), "folder.csv: found a folder, expected a file"),
+    "prices of no kind": (("demo", "--prices", "prices"), 'prices: found a name ending in "", expected a file ending'),
     "a folder without tables": (("margin", "book.csv", "."), "found nothing, expected a Parquet table"),
     "text for Parquet": (("margin", "text.parquet", "market.json"), "found no parquet table"),
     "half a JSON line": (("margin", "half.jsonl", "market.json"), "half.jsonl: line 2: found no JSON"),
     "an unknown model": (("margin", "book.csv", "market.json", "--model", "nope"), "expected one of fixed, cross"),
-    "an unknown account": (("margin", "book.csv", "market.json", "--account", "bob"), "found no account 'bob'"),
+    "an unknown account": (
+        ("margin", "book.csv", "market.json", "--account", "bob", "--out", "result.csv"),
+        "found no account 'bob'",
+    ),
     "a result of unknown kind": (("margin", "book.csv", "market.json", "--out", "x.txt"), "expected .parquet or .csv"),
     "a result in no folder": (
         ("margin", "book.csv", "market.json", "--model", "fixed", "--out", "no/x.csv"),
         "no/x.csv: found no file that can be written",
+    ),
+    "a result in the place of a folder": (
+        ("margin", "book.csv", "market.json", "--model", "fixed", "--out", "folder.csv"),
+        "folder.csv: found no file that can be written",
     ),
     "a model without futures": (
         ("margin", "book.csv", "market.json", "--model", "derive-portfolio"),
@@ -239,6 +248,8 @@ FILES = {
 
 @pytest.mark.parametrize(("words", "says"), FILES.values(), ids=FILES.keys())
 def test_a_file_or_an_option_that_cannot_be_is_named(folder, words, says):
+    (folder / "folder.csv").mkdir()
+    (folder / "prices").write_text(TICKS)
     (folder / "text.parquet").write_text(BOOK)
     (folder / "half.jsonl").write_text('{"account":"a","instrument":"BTC-PERP","quantity":"1"}\n{oops\n')
     assert says in refused(folder, *words)
@@ -249,3 +260,9 @@ def test_the_book_and_the_market_of_these_tests_are_good(folder):
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["accounts"] == 1
     assert (folder / "result.csv").read_text().startswith("account,equity,")
+
+
+def test_a_wrong_option_is_named_to_machines_too(folder):
+    done = CliRunner().invoke(app, ["margin", "book.csv", "market.json", "--limit", "0", "--json"])
+    assert done.exit_code == 2
+    assert "--limit" in json.loads(done.stdout)["error"]

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from conftest import ROOT, shared_dir
+from conftest import environment, shared_dir
 from seawall.cli.app import app
 
 COMMANDS = ("demo", "replay", "history", "margin", "compare", "conform", "bench")
@@ -32,12 +32,6 @@ def spawn(*words, stdout=subprocess.PIPE):
 def run_python(code, *words):
     line = [sys.executable, "-c", code, *map(str, words)]
     return subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=SECONDS_MAX)
-
-
-def environment():
-    # The tests run from a source tree as well as against an installed package.
-    paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
 @pytest.fixture(scope="module")

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, environment
 
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.S | re.M)
 SHELL = next(text for kind, text in BLOCKS if kind == "sh" and "cat > market.json" in text)
 TABLE = next(text for kind, text in BLOCKS if not kind and "initial margin" in text)
 PYTHON = next(text for kind, text in BLOCKS if kind == "python")
-
-
-def environment():
-    paths = [str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
 @pytest.fixture(scope="module")

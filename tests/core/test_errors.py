@@ -28,6 +28,12 @@ def test_everything_long_is_shown_short():
     assert errors.show(None) == "nothing"
 
 
+def test_an_error_is_one_line_that_a_terminal_can_be_given():
+    line = str(errors.InputError("a\nb.csv", "\x1b[31mred\u202e", "no\rescapes"))
+    assert line == "a b.csv: found �[31mred�, expected no escapes"
+    assert line.isprintable()
+
+
 def test_bad_input_and_missing_extras_exit_with_two_and_bugs_with_one():
     assert errors.UnknownInstrument("a", "b", "c").exit_code == 2
     assert errors.MissingExtra("ccxt", "feeds").exit_code == 2

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 import samples
-from seawall.core.errors import BadNumber, CrossedDates, InputError, LimitExceeded, MissingKey, UnknownKey
+from seawall.core.errors import BadNumber, CrossedDates, InputError, LimitExceeded, MissingKey, NotWholeLots, UnknownKey
 from seawall.core.instruments import QUOTE_KEYS, instrument_row, parse_instrument
 
 OPTION = samples.instrument(samples.market_document(), "BTC-DEC-120000-C")
@@ -78,3 +78,14 @@ def test_a_haircut_is_a_fraction():
     with pytest.raises(BadNumber, match="from 0 to 1"):
         parse_instrument({**spot, "haircut": "1.5"}, "x")
     assert parse_instrument({**spot, "haircut": 1}, "x").haircut == Decimal(1)
+
+
+@pytest.mark.parametrize(("quantity", "lots"), [("0.75", 750), ("-1e2", -100_000), (3, 3000), ("-0.001", -1), ("0", 0)])
+def test_a_quantity_is_whole_lots(quantity, lots):
+    assert parse_instrument(PERP, "x").lots_of(quantity) == lots
+
+
+@pytest.mark.parametrize(("quantity", "kind"), [("0.0015", NotWholeLots), ("-1e-9", NotWholeLots), ("nan", BadNumber)])
+def test_a_quantity_between_two_lots_or_no_number_is_refused(quantity, kind):
+    with pytest.raises(kind, match="quantity of BTC-PERP: found"):
+        parse_instrument(PERP, "x").lots_of(quantity)

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
+import samples
 from seawall.core.times import format_ns, parse_iso_ns
+from seawall.engine.loop import Engine
 from seawall.ledger.book import Book
 from seawall.margin import models
 from seawall.margin.evaluate import evaluate
@@ -68,6 +70,13 @@ def random_case(seed: int, model_name: str, accounts: int | None = None) -> Case
     rows = [row for owner in owners for row in owner]
     funded = rows + funding_rows(rng, rows, market, models.get(model_name))
     return Case(seed, model_name, document, funded)
+
+
+def engine_of(model_name: str, *rows: tuple[str, str, str], **options: Any) -> Engine:
+    """An engine over the sample market and rows of account, instrument, quantity."""
+    columns = ("account", "instrument", "quantity")
+    case = Case(0, model_name, samples.market_document(), [dict(zip(columns, row)) for row in rows])
+    return Engine(case.book, case.market, case.model, **options)
 
 
 # -- markets -----------------------------------------------------------------------------------

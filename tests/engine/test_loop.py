@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 
 import samples
-from engine.books import MODELS, Case, random_case
+from engine.books import MODELS, Case, engine_of, random_case
 from engine.follow import Pair
 from engine.paths import Path
 from seawall.core import events
@@ -23,6 +24,7 @@ from seawall.core.errors import (
     UnknownInstrument,
     UnsafeParameters,
 )
+from seawall.engine.decision import Decision
 from seawall.engine.loop import Engine
 
 SECOND_NS = 10**9
@@ -32,10 +34,8 @@ CERTIFIED = ("fixed", "cross", "portfolio")
 
 def sample_engine(model_name: str = "cross", rows: list[tuple[str, str, str]] | None = None, **options: Any) -> Engine:
     """An engine over the sample market; rows of account, instrument, quantity."""
-    columns = ("account", "instrument", "quantity")
     given = rows or [("a", "BTC-PERP", "1"), ("a", "USD", "3000"), ("b", "BTC-DEC-120000-C", "1"), ("b", "USD", "50000")]
-    case = Case(0, model_name, samples.market_document(), [dict(zip(columns, row)) for row in given])
-    return Engine(case.book, case.market, case.model, **options)
+    return engine_of(model_name, *given, **options)
 
 
 def recorded(model_name: str, seed: int, count: int) -> tuple[Case, Pair]:
@@ -46,30 +46,37 @@ def recorded(model_name: str, seed: int, count: int) -> tuple[Case, Pair]:
     return case, pair
 
 
+def replayed(case: Case, pair: Pair, between: Callable[[Engine], None] | None = None) -> tuple[Engine, list[Decision]]:
+    """Another engine that got the pair's events as they are written down, and what it decided."""
+    engine = Engine(case.book, case.market, case.model)
+    decided = list(engine.opening)
+    for event in pair.seen:
+        decided += engine.apply(events.decode(events.encode(event)))
+        if between is not None:
+            between(engine)
+    return engine, decided
+
+
 # -- the same events give the same state ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model_name", MODELS)
 def test_the_same_events_give_the_same_decisions_and_the_same_hash(model_name):
     case, pair = recorded(model_name, 41, 40)
-    again = Engine(case.book, case.market, case.model)
-    decided = list(again.opening)
-    for event in pair.seen:
-        decided += again.apply(events.decode(events.encode(event)))
+    again, decided = replayed(case, pair)
     assert decided == pair.decided
     assert again.state_hash() == pair.engine.state_hash()
 
 
 @pytest.mark.parametrize("model_name", CERTIFIED)
 def test_looking_in_between_events_changes_nothing_that_follows(model_name):
+    def look(engine: Engine) -> None:
+        engine.sweep(), engine.audit(), engine.worst(5), engine.health_histogram(), engine.results()
+        for name in engine.names:
+            engine.figures(name)
+
     case, pair = recorded(model_name, 42, 30)
-    again = Engine(case.book, case.market, case.model)
-    decided = list(again.opening)
-    for event in pair.seen:
-        decided += again.apply(event)
-        again.sweep(), again.audit(), again.worst(5), again.health_histogram(), again.results()
-        for name in again.names:
-            again.figures(name)
+    again, decided = replayed(case, pair, look)
     assert decided == pair.decided
     assert again.state_hash() == pair.engine.state_hash()
 

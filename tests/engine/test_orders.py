@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 import samples
-from engine.books import MODELS, Case, random_case
+from engine.books import MODELS, Case, engine_of, random_case
 from engine.follow import Pair
 from engine.paths import Path
 from seawall.core.errors import (
@@ -23,13 +23,6 @@ from seawall.core.errors import (
 from seawall.engine.loop import Engine
 
 CERTIFIED = ("fixed", "cross", "portfolio")
-
-
-def engine_of(model_name: str, *rows: tuple[str, str, str]) -> Engine:
-    """An engine over the sample market and rows of account, instrument, quantity."""
-    columns = ("account", "instrument", "quantity")
-    case = Case(0, model_name, samples.market_document(), [dict(zip(columns, row)) for row in rows])
-    return Engine(case.book, case.market, case.model)
 
 
 def underwater(model_name: str) -> Engine:
@@ -274,6 +267,18 @@ def test_what_if_changes_nothing_and_is_the_account_after_the_trade_at_the_mark(
         if place not in twin.with_orders():
             assert figures.initial_micro == expected[1]
     assert pair.engine.state_hash() == before
+
+
+@pytest.mark.parametrize("model_name", CERTIFIED)
+def test_what_if_of_closing_everything_at_prices_nobody_has_looked_at_yet_leaves_cash(model_name):
+    held = {"BTC-PERP": "1", "ETH-DEC-4000-C": "2"}
+    engine = engine_of(model_name, ("a", "USD", "900000"), *(("a", *row) for row in held.items()))
+    engine.tick("BTC", "112000", at=engine.at_ns + 10**9)
+    engine.tick("ETH", "3950.5")
+    closed = engine.what_if("a", {symbol: "-" + quantity for symbol, quantity in held.items()})
+    now = engine.figures("a")
+    assert (closed.initial_micro, closed.maintenance_micro) == (0, 0) != (now.initial_micro, now.maintenance_micro)
+    assert 0 <= now.equity_micro - closed.equity_micro <= 1
 
 
 @pytest.mark.parametrize("model_name", ["cross", "derive-portfolio"])

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from conftest import shared_dir
-from seawall.core.errors import BadNumber, StaleEvent
+from seawall.core.errors import BadNumber, InputError, MissingKey, StaleEvent
 from seawall.feeds import chains, tables
 from seawall.feeds.prices import read_prices
 
@@ -60,9 +60,15 @@ def test_options_known_by_symbol_keep_it_and_a_date_expires_at_eight(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "kind", "message"),
     [
-        (FIRST.replace("0.5,", "-0.5,"), BadNumber, "row 1: found iv = -0.5"),
+        (FIRST.replace("0.5,", "-0.5,"), BadNumber, "row 1: found mark_iv = -0.5"),
         (FIRST + FIRST.replace("01-01T00", "01-01T06") + FIRST, StaleEvent, "row 3"),
         (FIRST.replace("88000\n", "0\n"), BadNumber, "row 1: found index"),
+        (FIRST + SECOND.replace("0.45", "inf"), BadNumber, "row 2: found mark_iv = inf, expected a volatility"),
+        (FIRST + SECOND.replace("80000", "-1"), BadNumber, "row 2: found strike = -1"),
+        (FIRST + SECOND.replace("88000\n", "1e30\n"), BadNumber, "row 2: found index_price = 1e"),
+        (FIRST + SECOND.replace("BTC", ""), MissingKey, "row 2: found no currency, expected a name"),
+        (FIRST + SECOND.replace("false", ""), InputError, "1 empty, expected true or false in every row"),
+        (FIRST.replace("2026-01-02", "2025-01-02"), InputError, "found no quote with a vol and an index price"),
     ],
 )
 def test_a_bad_quote_is_named(tmp_path, rows, kind, message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -213,10 +215,49 @@ def test_a_bad_table_is_refused(tmp_path, text, kind):
 def test_a_missing_file_an_unknown_ending_and_damage_are_told_apart(tmp_path):
     with pytest.raises(UnreadableFile, match="no such file"):
         read_prices(tmp_path / "none.csv")
-    with pytest.raises(UnreadableFile, match=r"ending in '\.txt'"):
+    with pytest.raises(UnreadableFile, match=r'ending in "\.txt"'):
         read_prices(written(tmp_path, "x", "p.txt"))
     with pytest.raises(UnreadableFile, match="unreadable contents"):
         read_prices(written(tmp_path, "not parquet at all", "p.parquet"))
+
+
+TIMES = [datetime(2025, 10, 10, 21, 0, second) for second in range(3)]
+BARS = {"ts": TIMES, "symbol": ["BTC"] * 3, "venue": ["x"] * 3, "bar_min": [1] * 3}
+BARS |= {"open": [9.0] * 3, "high": [10.0] * 3, "low": [8.0] * 3, "close": [9.0] * 3}
+CHAIN = {"ts": TIMES, "symbol": ["BTC"] * 3, "expiry": [datetime(2025, 12, 26, 8)] * 3, "strike": [9, 10, 11]}
+CHAIN |= {"is_call": [True] * 3, "iv": [0.5] * 3, "index_price": [10.0] * 3, "forward": [10.0] * 3}
+WIDE = {"ts": TIMES, "BTC": [9.0] * 3}
+ODD = {
+    "lists": [[1], [2], [3]],
+    "objects": [{"a": 1}] * 3,
+    "nothing": [None] * 3,
+    "flags": [True, None, False],
+    "times": [datetime(9999, 1, 1)] * 3,
+    "dates": [date(1, 1, 1)] * 3,
+    "spans": [timedelta(1)] * 3,
+    "bytes": [b"\xff", b"1", b""],
+    "no numbers": [math.nan, math.inf, -math.inf],
+    "negative": [-1, -(2**63), 0],
+    "huge": [1e300, 1e18, 1.0],
+    "blanks": ["", " ", "\t"],
+    "escapes": ["\x1b[31mred", "\u202e", "a\nb"],
+    "digits of others": ["١٢٣", "１", "½"],
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("table", [BARS, CHAIN, WIDE], ids=["bars", "chain", "wide"])
+def test_a_column_of_any_type_is_read_or_refused_in_one_printable_line(tmp_path, table, odd):
+    path = tmp_path / "prices.parquet"
+    said = []
+    for name in table:
+        pl.DataFrame(table | {name: odd}, strict=False).write_parquet(path)
+        try:
+            assert len(read_prices(path).ticks) > 0
+        except InputError as error:
+            said.append(str(error))
+    assert all(line.startswith(str(path)) and line.isprintable() for line in said)
+    assert len(said) >= len(table) - 3  # any text may name a symbol or a venue, and a forward may be missing
 
 
 def test_bars_in_which_nothing_traded_are_left_out(tmp_path):

@@ -9,6 +9,7 @@ import types
 import pytest
 
 import seawall
+from conftest import environment
 
 
 def test_everything_in_all_is_importable_and_has_a_docstring():
@@ -36,6 +37,6 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_the_command_and_the_bare_import_load_nothing_heavy():
     heavy = ["numpy", "numba", "polars", "matplotlib", "ccxt", "scipy"]
     code = f"import sys, seawall, seawall.cli.app; print([m for m in {heavy!r} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]", "these make every command slow to start"

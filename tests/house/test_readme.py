@@ -6,11 +6,11 @@ import ast
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from conftest import ROOT, environment
+
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
@@ -27,9 +27,8 @@ def named_commands() -> set[str]:
 
 @pytest.fixture(scope="module")
 def help_text() -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "seawall.cli.main", "--help"], capture_output=True, text=True, timeout=60
-    )
+    line = [sys.executable, "-m", "seawall.cli.main", "--help"]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -24,13 +24,13 @@ from tests.margin.float_reference import Rows, tiered_margins
 from tests.margin.scenes import accounts_of
 
 import samples
+from conftest import ROOT
 from seawall.ledger.accounts import Accounts
 from seawall.ledger.book import Book
 from seawall.margin import models
 from seawall.margin.evaluate import Result, evaluate, evaluate_bound
 from seawall.market.market import Market
 
-ROOT = Path(__file__).resolve().parents[2]
 MODELS = ("fixed", "cross", "portfolio")
 MARKET = Market.from_document(samples.market_document())
 LEGS = len(MARKET.legs)

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from seawall.core.errors import MissingExtra, SeawallError
+from seawall.core.errors import MissingExtra, SeawallError, one_line
 
 __all__ = ["app"]
 
@@ -70,7 +70,7 @@ class _Group(TyperGroup):
                 raise
             error.show()
             if "--json" in words:
-                _print_error_object(str(error))
+                _print_error_object(_words_of(error))
             return int(error.exit_code)
 
 
@@ -91,10 +91,17 @@ app = typer.Typer(
 
 
 def _fail(text: str, code: int, words: list[str]) -> int:
+    text = one_line(text)
     print(f"error: {text}", file=sys.stderr)
     if "--json" in words:
         _print_error_object(text)
     return code
+
+
+def _words_of(error: Exception) -> str:
+    """A usage error as Typer shows it, with the option that it is about."""
+    message = getattr(error, "format_message", None)
+    return str(error) if message is None else str(message())
 
 
 def _unusable(place: str, error: OSError) -> str:

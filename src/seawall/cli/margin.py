@@ -21,10 +21,10 @@ def command(
 ) -> None:
     """Equity, initial and maintenance margin of every account."""
     from seawall.cli import output
-    from seawall.core.errors import InputError
+    from seawall.core.errors import InputError, show
 
     if out is not None and out.suffix not in (".parquet", ".csv"):
-        raise InputError(str(out), f"a file ending in {out.suffix or 'nothing'!r}", ".parquet or .csv")
+        raise InputError(str(out), f"a name ending in {show(out.suffix)}", ".parquet or .csv")
     with output.status("evaluating"):
         import polars as pl
 
@@ -34,16 +34,16 @@ def command(
 
         result = evaluate(Book.load(book), Market.load(market), model)
         frame = result.to_polars()
-    if out is not None:
-        from seawall.feeds.tables import write_table
-
-        write_table(frame, out)
     chosen = frame
     if account:
         unknown = sorted(set(account) - set(frame["account"].to_list()))
         if unknown:
             raise InputError(str(book), f"no account {unknown[0]!r}", "an account of the book")
         chosen = frame.filter(pl.col("account").is_in(account))
+    if out is not None:
+        from seawall.feeds.tables import write_table
+
+        write_table(frame, out)
     shown = chosen.sort("health", maintain_order=True) if limit else chosen
     shown = output.take(shown, limit if limit or json else 40)
     if json:

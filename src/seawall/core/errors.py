@@ -42,6 +42,7 @@ __all__ = [
     "UnreadableFile",
     "UnsafeParameters",
     "invariant",
+    "one_line",
     "show",
 ]
 
@@ -66,8 +67,7 @@ class InputError(SeawallError):
         self.expected = expected
 
     def __str__(self) -> str:
-        line = f"{self.place}: found {self.found}, expected {self.expected}"
-        return line.replace("\r", " ").replace("\n", " ")
+        return one_line(f"{self.place}: found {self.found}, expected {self.expected}")
 
 
 class UnreadableFile(InputError):
@@ -154,6 +154,15 @@ def invariant(holds: bool, name: str, detail: str = "") -> None:
         raise InvariantError(name, detail)
 
 
+def one_line(text: str) -> str:
+    """`text` as a terminal may be given it: no line breaks, and nothing that moves its cursor."""
+    return _printable(text.replace("\r", " ").replace("\n", " "))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
 def show(value: object) -> str:
     """`value` as an error message quotes it: short, on one line, strings in double quotes."""
     if value is None:
@@ -169,5 +178,5 @@ def show(value: object) -> str:
     text = str(value)
     if len(text) > SHOWN_CHARACTERS_MAX:
         text = text[:SHOWN_CHARACTERS_MAX] + "…"
-    text = "".join(c if c.isprintable() else "�" for c in text)
+    text = _printable(text)
     return f'"{text}"' if type(value) is str else text  # a number that JSON gave as text is a subclass

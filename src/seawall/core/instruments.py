@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from .errors import BadNumber, CrossedDates, LimitExceeded, MissingKey, UnknownKey, UnreadableFile, show
+from .errors import BadNumber, CrossedDates, LimitExceeded, MissingKey, NotWholeLots, UnknownKey, UnreadableFile, show
 from .times import format_ns, parse_iso_ns
-from .units import NANO, VALUE_NANO_MAX, parse_decimal, parse_positive, to_int_exact
+from .units import NANO, VALUE_NANO_MAX, format_decimal, parse_decimal, parse_positive, to_int_exact
 
 __all__ = ["CALL", "KEYS", "KINDS", "PUT", "QUOTE_KEYS", "Instrument", "instrument_row", "parse_instrument"]
 
@@ -67,6 +67,16 @@ class Instrument(msgspec.Struct, frozen=True):
     def lot_nano(self) -> int:
         """One lot in billionths of a unit: exact, since lots have at most nine decimals."""
         return int(self.lot * NANO)
+
+    def lots_of(self, quantity: object) -> int:
+        """The lots in a signed quantity; BadNumber where it is no number, NotWholeLots between two lots."""
+        place = f"quantity of {self.symbol}"
+        number, over = parse_decimal(quantity, place).as_integer_ratio()
+        lot, per = self.lot.as_integer_ratio()
+        lots, rest = divmod(number * per, over * lot)
+        if rest:
+            raise NotWholeLots(place, show(quantity), f"a whole number of lots of {format_decimal(self.lot)}")
+        return lots
 
     @property
     def is_forward_start(self) -> bool:

@@ -9,13 +9,14 @@ always recorded.
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
+from operator import mul
 from typing import Any
 
 import numpy as np
 
 from seawall.core import events
-from seawall.core.errors import DuplicateRow, InputError, LimitExceeded, NotWholeLots
-from seawall.core.units import MICRO, NANO, PPM, parse_decimal, parse_positive, to_int_exact
+from seawall.core.errors import DuplicateRow, InputError, LimitExceeded
+from seawall.core.units import MICRO, NANO, PPM, parse_positive, to_int_exact
 from seawall.engine.decision import Figures, Verdict
 from seawall.kernels.orders import LEG, LOTS
 
@@ -170,7 +171,7 @@ class Requests:
         book, limit = self.engine.book, self.engine.watch.desk.base.legs.limit_nano
         legs, lots = book.positions.rows(row)
         total = abs(int(book.cash_nano[row])) + abs(cash_nano)
-        total += sum(abs(int(q)) * int(limit[leg]) for leg, q in zip(legs, lots, strict=True))
+        total += sum(map(mul, map(abs, lots.tolist()), limit[legs].tolist()))
         total += sum(abs(q) * int(limit[leg]) for leg, q in changes)
         if 4 * total >= EXPOSURE_LIMIT_NANO:
             raise LimitExceeded(
@@ -241,12 +242,9 @@ def _money(text: str, place: str) -> int:
 
 
 def _lots(instrument: Any, quantity: Any) -> int:
-    number = parse_decimal(quantity, f"quantity of {instrument.symbol}")
-    lots = Fraction(number) / Fraction(instrument.lot)
-    if lots.denominator != 1:
-        raise NotWholeLots(f"quantity of {instrument.symbol}", str(quantity), f"a whole number of lots of {instrument.lot}")
+    lots: int = instrument.lots_of(quantity)
     if lots == 0:
         raise InputError(f"quantity of {instrument.symbol}", str(quantity), "a quantity other than 0")
     if abs(lots) >= 2**62:
         raise LimitExceeded(f"quantity of {instrument.symbol}", str(quantity), "fewer than 2**62 lots")
-    return int(lots)
+    return lots

@@ -16,7 +16,7 @@ from seawall.engine.desk import Desk
 from seawall.engine.glide import Glide, next_glide
 from seawall.engine.step import next_level
 from seawall.engine.watcher import state_hash
-from seawall.kernels.account import evaluate_accounts
+from seawall.kernels.account import evaluate_one
 from seawall.kernels.orders import LEG, LIMIT, LOTS
 from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
@@ -137,18 +137,7 @@ class Sweeper:
         return self._with_orders(account, self._after(account, changes, paid_nano), changes, paid_nano)
 
     def _one(self, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> np.ndarray:
-        out = np.zeros((1, 4), np.int64)
-        evaluate_accounts(
-            self.model.kind,
-            self.tables,
-            np.zeros(1, np.int64),
-            np.array([len(legs)], np.int64),
-            np.ascontiguousarray(legs, np.int32),
-            np.ascontiguousarray(lots, np.int64),
-            np.array([cash_nano], np.int64),
-            out,
-        )
-        return out[0]
+        return evaluate_one(self.model.kind, self.tables, legs, lots, cash_nano)
 
     def _with_orders(
         self, account: int, row: np.ndarray, changes: Sequence[tuple[int, int]] = (), paid_nano: int | None = 0

@@ -47,6 +47,7 @@ from seawall.engine.state import (
     Watch,
 )
 from seawall.kernels import rows, wheel
+from seawall.kernels.account import evaluate_one
 from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model, leg_arrays
@@ -391,21 +392,25 @@ class Watcher:
 
     def what_if(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
         """int64[4] as if lots were added by leg for paid_nano, or at the mark where None."""
-        book = self.book
-        legs, lots = book.positions.rows(account)
-        held = dict(zip(legs.tolist(), lots.tolist(), strict=True))
+        book, pricer = self.book, self.pricer
+        held = dict(zip(*(column.tolist() for column in book.positions.rows(account)), strict=True))
         for leg, more in changes:
             held[leg] = held.get(leg, 0) + more
+        legs = np.array(sorted(held), np.int32)
+        stale = pricer.stale(legs)
+        if len(stale):
+            pricer.fill_rows(stale, self.at_ns, self.version)
         if paid_nano is None:
-            self._fresh(np.array([leg for leg, _ in changes], np.int32))
             paid_nano = sum(self._price_of(leg, more) for leg, more in changes)
-        left = sorted(leg for leg, count in held.items() if count)
+        lots = np.array([held[leg] for leg in legs.tolist()], np.int64)
+        if 0 in held.values():
+            legs, lots = legs[lots != 0], lots[lots != 0]
+        cash_nano = int(book.cash_nano[account]) - paid_nano
+        if not book.orders.length[account]:
+            return evaluate_one(self.model.kind, pricer.board.tables, legs, lots, cash_nano)
         row = book.accounts[account : account + 1].copy()
-        row[0, CASH] -= paid_nano
-        row[0, START], row[0, LENGTH] = 0, len(left)
-        lots_left = np.array([held[leg] for leg in left], np.int64)
-        trial = book.holdings()._replace(accounts=row, leg=np.array(left, np.int32), lots=lots_left)
-        return self._figures(trial, 0)
+        row[0, CASH], row[0, START], row[0, LENGTH] = cash_nano, 0, len(legs)
+        return self._figures(book.holdings()._replace(accounts=row, leg=legs, lots=lots), 0)
 
     def _price_of(self, leg: int, lots: int) -> int:
         """Nano that lots cost at the mark; an option's seller gets what it was rounded down to."""

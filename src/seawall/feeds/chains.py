@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 
 import polars as pl
 
-from seawall.core.errors import BadNumber, InputError, MissingKey, StaleEvent
+from seawall.core.errors import BadNumber, InputError, MissingKey, StaleEvent, show
 from seawall.core.times import format_ns
 from seawall.core.units import format_nano
 from seawall.feeds import tables
@@ -46,6 +46,9 @@ def read_chain(
     if table.is_empty():
         raise InputError(place, "no quote in the asked span", "a span that the file covers")
     first = _first_quotes(table)
+    if first.is_empty():
+        found = "no quote with a vol and an index price of an option that is alive"
+        raise InputError(place, found, "one within two minutes of the first time asked for")
     market = _market_of(first, int(table["at_ns"][0]))
     wanted = set(first["option"].to_list())
     if names is not None:
@@ -97,23 +100,13 @@ def _normalised(frame: pl.DataFrame, place: str) -> pl.DataFrame:
         tables.to_ns(frame[time], place).alias("at_ns"),
         expiry.alias("expiry_ns"),
         pl.int_range(1, frame.height + 1, dtype=pl.Int64).alias("row"),
-        _strike(frame["strike"]),
+        _strike(frame, place),
         _right(frame, place),
-        pl.col(pick(_IV, "an implied vol")).cast(pl.Float64).alias("iv"),
-        pl.col(pick(tables.SYMBOL, "a symbol or currency")).cast(pl.String).alias("symbol"),
-        tables.to_nano(frame[pick(_INDEX, "an index price")]).alias("index_nano"),
-        tables.to_nano(frame[pick(_FORWARD, "a forward price")]).alias("forward_nano"),
+        _vol(frame, pick(_IV, "an implied vol"), place).alias("iv"),
+        tables.to_text(frame, pick(tables.SYMBOL, "a symbol or currency"), place).alias("symbol"),
+        _nano(frame, pick(_INDEX, "an index price"), place).alias("index_nano"),
+        _nano(frame, pick(_FORWARD, "a forward price"), place).alias("forward_nano"),
     )
-    for column in ("iv", "index_nano", "forward_nano"):
-        bad = (
-            ((table[column] <= 0) | (table[column].is_nan() if column == "iv" else False))
-            .fill_null(False)
-            .arg_true()
-        )
-        if len(bad):
-            row = int(bad[0])
-            found = f"{column} = {table[column][row]}"
-            raise BadNumber(f"{place} row {row + 1}", found, "a number above zero")
     table = table.with_columns(pl.col("symbol").str.split("-").list.first().alias("underlying"))
     own = pl.col("symbol") != pl.col("underlying")
     day = (
@@ -137,8 +130,30 @@ def _normalised(frame: pl.DataFrame, place: str) -> pl.DataFrame:
     return table.sort("at_ns", maintain_order=True)
 
 
-def _strike(strikes: pl.Series) -> pl.Series:
-    number = strikes.cast(pl.String).cast(pl.Float64)
+def _vol(frame: pl.DataFrame, name: str, place: str) -> pl.Series:
+    vol = tables.to_number(frame, name, place)
+    _refuse(vol, (vol <= 0) | ~vol.is_finite(), place, "a volatility above zero")
+    return vol
+
+
+def _nano(frame: pl.DataFrame, name: str, place: str) -> pl.Series:
+    """Prices in 10⁻⁹; null where there is none, or NaN."""
+    number = tables.to_number(frame, name, place).fill_nan(None)
+    _refuse(number, (number <= 0) | (number >= 9e9), place, tables.PRICE_EXPECTED)
+    return tables.to_nano(number)
+
+
+def _refuse(column: pl.Series, wrong: pl.Series, place: str, expected: str) -> None:
+    """BadNumber for the first row that is wrong."""
+    bad = wrong.fill_null(False).arg_true()
+    if len(bad):
+        row = int(bad[0])
+        raise BadNumber(f"{place} row {row + 1}", f"{column.name} = {show(column[row])}", expected)
+
+
+def _strike(frame: pl.DataFrame, place: str) -> pl.Series:
+    number = tables.to_number(frame, "strike", place)
+    _refuse(number, ~((number > 0) & (number < 9e9)).fill_null(False), place, tables.PRICE_EXPECTED)
     whole = number == number.round()
     text = pl.select(
         pl.when(whole).then(number.round().cast(pl.Int64).cast(pl.String)).otherwise(number.cast(pl.String))
@@ -148,6 +163,10 @@ def _strike(strikes: pl.Series) -> pl.Series:
 
 def _right(frame: pl.DataFrame, place: str) -> pl.Expr:
     if "is_call" in frame.columns:
+        calls = frame["is_call"]
+        if calls.dtype != pl.Boolean or calls.null_count():
+            found = f"column 'is_call' of type {calls.dtype}, {calls.null_count()} empty"
+            raise InputError(place, found, "true or false in every row")
         return pl.when(pl.col("is_call")).then(pl.lit("call")).otherwise(pl.lit("put")).alias("right")
     if "right" in frame.columns:
         return pl.col("right").cast(pl.String).str.to_lowercase().alias("right")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from seawall.core.errors import BadNumber, InputError, MissingKey
+from seawall.core.errors import BadNumber, InputError, UnreadableFile
 from seawall.feeds import chains, tables
 from seawall.feeds.ticks import PriceHistory, Ticks
 
@@ -45,12 +45,17 @@ def read_prices(
     """
     place = str(path)
     frame = tables.read_table(path)
-    if chains.is_chain(frame):
-        history = chains.read_chain(frame, place, names, start_ns, end_ns)
-    elif tables.is_wide(frame):
-        history = _read_wide(frame, place, names)
-    else:
-        history = _read_long(frame, place, names, symbol, venue, (start_ns, end_ns))
+    try:
+        if chains.is_chain(frame):
+            history = chains.read_chain(frame, place, names, start_ns, end_ns)
+        elif tables.is_wide(frame):
+            history = _read_wide(frame, place, names)
+        else:
+            history = _read_long(frame, place, names, symbol, venue, (start_ns, end_ns))
+    except (pl.exceptions.InvalidOperationError, pl.exceptions.ComputeError) as error:
+        # a list for a symbol, words for a strike: what a whole column could not be turned into
+        found = f"a column that cannot be read ({tables.first_line(error)})"
+        raise UnreadableFile(place, found, "names, times and numbers") from error
     if start_ns is not None or end_ns is not None:
         history = history.between(start_ns, end_ns)
     return history
@@ -120,7 +125,9 @@ def _normalised(frame: pl.DataFrame, columns: tables.Columns, place: str, symbol
         pl.col(tables.ROW).cast(pl.Int64).alias("row"),
     ]
     made.append(
-        pl.lit(symbol).alias("symbol") if columns.symbol is None else _text(frame, columns.symbol, place)
+        pl.lit(symbol).alias("symbol")
+        if columns.symbol is None
+        else tables.to_text(frame, columns.symbol, place).alias("symbol")
     )
     made.append(
         pl.lit("").alias("venue")
@@ -133,16 +140,8 @@ def _normalised(frame: pl.DataFrame, columns: tables.Columns, place: str, symbol
         for name, target in zip(columns.prices, targets, strict=True)
     ]
     if columns.step is not None:
-        made.append((frame[columns.step].cast(pl.Int64) * 60_000_000_000).alias("step_ns"))
+        made.append(tables.to_steps(frame, columns.step, place).alias("step_ns"))
     return frame.select(made)
-
-
-def _text(frame: pl.DataFrame, column: str, place: str) -> pl.Series:
-    series = frame[column].cast(pl.String)
-    empty = (series.is_null() | (series == "")).arg_true()
-    if len(empty):
-        raise MissingKey(f"{place} row {tables.row_of(frame, int(empty[0]))}", f"no {column}", "a symbol")
-    return series.alias("symbol")
 
 
 def _rows_inside(part: pl.DataFrame, span: tuple[int | None, int | None]) -> int:

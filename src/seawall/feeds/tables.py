@@ -29,10 +29,14 @@ __all__ = [
     "Columns",
     "check_prices",
     "check_time_order",
+    "first_line",
     "read_table",
     "recognise",
     "to_nano",
     "to_ns",
+    "to_number",
+    "to_steps",
+    "to_text",
     "write_table",
 ]
 
@@ -44,6 +48,7 @@ VENUE = ("venue", "exchange")
 PRICE = ("price", "close", "last", "last_price", "mark", "mark_price", "index", "index_price", "mid")
 OHLC = ("open", "high", "low", "close")
 STEP = ("bar_min",)
+LONGEST_BAR_MIN = 366 * 1_440
 PRICE_EXPECTED = "a finite price above zero and below 9,000,000,000"
 # Known columns of bar and trade files that say nothing about the price.
 IGNORED = (
@@ -78,14 +83,13 @@ def read_table(path: str | Path) -> pl.DataFrame:
     if not path.exists():
         raise UnreadableFile(str(path), "no such file", "a price file (.parquet, .csv, .jsonl or .feather)")
     if suffix not in readers or path.is_dir():
-        raise UnreadableFile(
-            str(path), f"a file ending in {suffix or 'nothing'!r}", "one of " + ", ".join(readers)
-        )
+        found = "a folder" if path.is_dir() else f"a name ending in {show(suffix)}"
+        raise UnreadableFile(str(path), found, "a file ending in one of " + ", ".join(readers))
     try:
         frame = readers[suffix](path)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise UnreadableFile(
-            str(path), f"unreadable contents ({_one_line(error)})", f"a {suffix} table"
+            str(path), f"unreadable contents ({first_line(error)})", f"a {suffix} table"
         ) from error
     if frame.is_empty():
         raise UnreadableFile(str(path), "no rows", "at least one price")
@@ -104,7 +108,9 @@ def write_table(frame: pl.DataFrame, path: str | Path) -> None:
             frame.write_parquet(beside, compression="zstd")
         os.replace(beside, path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        found = f"no file that can be written ({_one_line(error)})"
+        if beside.is_file():
+            beside.unlink()
+        found = f"no file that can be written ({first_line(error)})"
         raise InputError(str(path), found, "a file in a writable folder") from error
 
 
@@ -176,12 +182,10 @@ def to_ns(series: pl.Series, place: str, frame: pl.DataFrame | None = None) -> p
         row = row_of(frame, int(series.is_null().arg_true()[0]))
         raise MissingKey(f"{place} row {row}", f"no {series.name}", "a time")
     kind = series.dtype
-    if isinstance(kind, pl.Datetime):
-        if kind.time_zone is not None:
-            series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return series.cast(pl.Datetime("ns")).cast(pl.Int64)
-    if kind == pl.Date:
-        return series.cast(pl.Datetime("ns")).cast(pl.Int64)
+    if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
+        series = series.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if isinstance(kind, pl.Datetime) or kind == pl.Date:
+        return _dates_to_ns(series, place, frame)
     if kind == pl.String:
         return _text_to_ns(series, place, frame)
     if kind.is_numeric():
@@ -195,6 +199,39 @@ def to_nano(series: pl.Series) -> pl.Series:
     if series.dtype == pl.Float32:
         series = series.cast(pl.String)
     return (series.cast(pl.Float64) * 1e9).round().cast(pl.Int64, strict=False)
+
+
+def to_text(frame: pl.DataFrame, name: str, place: str) -> pl.Series:
+    """A column of names, every one of them given."""
+    kind = frame[name].dtype
+    if kind not in (pl.String, pl.Categorical, pl.Enum, pl.Null) and not kind.is_integer():
+        raise InputError(place, f"column {name!r} of type {kind}", "names")
+    series = frame[name].cast(pl.String)
+    empty = (series.is_null() | (series == "")).arg_true()
+    if len(empty):
+        raise MissingKey(f"{place} row {row_of(frame, int(empty[0]))}", f"no {name}", "a name")
+    return series
+
+
+def to_number(frame: pl.DataFrame, name: str, place: str) -> pl.Series:
+    """A column of numbers, or of text that is numbers, as float64; null where there is none."""
+    series = frame[name]
+    if not series.dtype.is_numeric() and series.dtype not in (pl.String, pl.Null):
+        raise InputError(place, f"column {name!r} of type {series.dtype}", "numbers")
+    if series.dtype == pl.Float32:
+        series = series.cast(pl.String)  # its shortest decimal is what was published
+    return series.cast(pl.Float64)
+
+
+def to_steps(frame: pl.DataFrame, name: str, place: str) -> pl.Series:
+    """Lengths of bars, given in minutes, as int64 ns."""
+    minutes = to_number(frame, name, place)
+    bad = (~((minutes > 0) & (minutes <= LONGEST_BAR_MIN)).fill_null(False)).arg_true()
+    if len(bad):
+        row = int(bad[0])
+        found = f"{name} = {show(frame[name][row])}"
+        raise BadNumber(f"{place} row {row_of(frame, row)}", found, "minutes of a bar, above 0, at most a year")
+    return (minutes * 60e9).round().cast(pl.Int64)
 
 
 def check_prices(frame: pl.DataFrame, columns: Columns, place: str) -> None:
@@ -238,6 +275,15 @@ def check_time_order(part: pl.DataFrame, place: str, series: str, bars: bool) ->
     raise kind(f"{place} row {int(part['row'][index])}", f"{series} at {when[1]}", expected)
 
 
+def _dates_to_ns(series: pl.Series, place: str, frame: pl.DataFrame) -> pl.Series:
+    times = series.cast(pl.Datetime("ns"), strict=False)
+    if times.null_count():
+        row = int(times.is_null().arg_true()[0])
+        found = f"{series.name} = {show(series[row])}"
+        raise BadNumber(f"{place} row {row_of(frame, row)}", found, "a time between 1678 and 2262")
+    return times.cast(pl.Int64)
+
+
 def _text_to_ns(series: pl.Series, place: str, frame: pl.DataFrame) -> pl.Series:
     number = series.str.strip_chars().cast(pl.Float64, strict=False)
     if not number.null_count():
@@ -265,5 +311,6 @@ def _number_to_ns(series: pl.Series, place: str) -> pl.Series:
     return (series.cast(pl.Float64) * factor).round().cast(pl.Int64)
 
 
-def _one_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says."""
     return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__

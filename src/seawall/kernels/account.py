@@ -26,6 +26,14 @@ def evaluate_accounts(
     _LOOPS[kind](tables, starts, stops, legs, lots, cash_nano, out)
 
 
+def evaluate_one(kind: int, tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> np.ndarray:
+    """int64[4] of one account that holds lots (int64) of legs (int32, rising)."""
+    out = np.zeros((1, 4), np.int64)
+    spans = np.array([0, len(legs), cash_nano], np.int64)
+    _LOOPS[kind](tables, spans[:1], spans[1:2], legs, lots, spans[2:], out)
+    return out[0]
+
+
 @njit(nogil=True, cache=True, error_model="numpy")
 def _tiers(tables, starts, stops, legs, lots, cash_nano, out):
     for a in range(len(out)):

@@ -25,6 +25,8 @@ def read_table(path: Path) -> pl.DataFrame:
     readers = {".parquet": _read_parquet, ".csv": _read_csv, ".jsonl": _read_lines, ".ndjson": _read_lines}
     if path.suffix not in readers:
         raise UnreadableFile(str(path), f"a name ending in {show(path.suffix)}", ".parquet, .csv or .jsonl")
+    if path.is_dir():
+        raise UnreadableFile(str(path), "a folder", "a book: " + _SHOWN)
     try:
         table = readers[path.suffix](path)
     except OSError as error:

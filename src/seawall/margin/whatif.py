@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from seawall.core.errors import InputError, LimitExceeded, NotWholeLots
-from seawall.core.units import NANO, VALUE_NANO_MAX, parse_decimal
-from seawall.kernels.account import evaluate_accounts
+from seawall.core.errors import InputError, LimitExceeded
+from seawall.core.units import NANO, VALUE_NANO_MAX
+from seawall.kernels.account import evaluate_one
 from seawall.margin.evaluate import Result
 from seawall.margin.model import Model
 from seawall.margin.models import resolve
@@ -50,18 +50,9 @@ class Calculator:
                     cash_nano -= 1 - lots  # an option's value is rounded down: its seller gets no more
         legs = sorted(leg for leg, lots in held.items() if lots)
         self._refuse_exposure(account, held, cash_nano)
-        out = np.zeros((1, 4), np.int64)
-        evaluate_accounts(
-            self.model.kind,
-            self.tables,
-            np.zeros(1, np.int64),
-            np.array([len(legs)], np.int64),
-            np.array(legs, np.int32),
-            np.array([held[leg] for leg in legs], np.int64),
-            np.array([cash_nano], np.int64),
-            out,
-        )
-        return Result([account], out, self.model)
+        row = np.array(legs, np.int32), np.array([held[leg] for leg in legs], np.int64)
+        out = evaluate_one(self.model.kind, self.tables, *row, cash_nano)
+        return Result([account], out[np.newaxis], self.model)
 
     def _refuse_exposure(self, account: str, held: dict[int, int], cash_nano: int) -> None:
         """The limit that binding a book holds it to, so that no product leaves int64."""
@@ -78,10 +69,8 @@ class Calculator:
         legs = self.market.legs
         expanded = legs.expand(symbol)
         instrument = self.market.instruments[symbol]
-        lots = Fraction(parse_decimal(quantity, f"quantity of {symbol}")) / Fraction(instrument.lot)
-        if lots.denominator != 1:
-            raise NotWholeLots(f"quantity of {symbol}", str(quantity), f"a whole number of lots of {instrument.lot}")
-        changes = [(leg, int(lots) * each) for leg, each in expanded]
+        lots = instrument.lots_of(quantity)
+        changes = [(leg, lots * each) for leg, each in expanded]
         if instrument.inverse:
             number, over = legs.coin_lot(instrument.underlying)
             entry = Fraction(self.market.index[instrument.underlying]) * self.market.quotes[symbol].ratio

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 import numpy as np
 
 from seawall.core.errors import InputError, LimitExceeded
-from seawall.kernels.account import evaluate_accounts
+from seawall.kernels.account import evaluate_one
 from seawall.kernels.tables import Tables
 
 EXPOSURE_MAX = 2.0**62
@@ -48,19 +48,8 @@ def kernel_account(kind: int, tables: Tables, lots: np.ndarray, cash_nano: int) 
     exposure = float(widest) + abs(cash_nano)
     if exposure >= EXPOSURE_MAX:
         raise LimitExceeded("account", f"an exposure of {exposure / 1e9:.3g}", f"below {EXPOSURE_MAX / 1e9:.3g}")
-    out = np.zeros((1, 4), np.int64)
-    legs = np.arange(count, dtype=np.int32)
-    evaluate_accounts(
-        kind,
-        tables,
-        np.zeros(1, np.int64),
-        np.full(1, count, np.int64),
-        legs,
-        lots,
-        np.array([cash_nano], np.int64),
-        out,
-    )
-    return int(out[0, 0]), int(out[0, 1]), int(out[0, 2])
+    equity, initial, maintenance, _ = evaluate_one(kind, tables, np.arange(count, dtype=np.int32), lots, cash_nano).tolist()
+    return equity, initial, maintenance
 
 
 def nano(cash: float) -> int:

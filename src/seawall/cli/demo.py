@@ -88,17 +88,21 @@ class _Steps:
 
     def prepare(self) -> Iterator[str]:
         """Yields the name of each step before doing it."""
+        from seawall.cli import compiling
+
         started = time.perf_counter()
         yield "prices and instruments"
-        document, history = self._read()
-        from seawall.market.market import Market
+        with compiling.beside(self.model) as join:
+            document, history = self._read()
+            from seawall.market.market import Market
 
-        market = Market.from_document(document, place=self.label)
-        yield f"{self.accounts:,} accounts"
-        from seawall.stress.population import populate
+            market = Market.from_document(document, place=self.label)
+            yield f"{self.accounts:,} accounts"
+            from seawall.stress.population import populate
 
-        population = populate(market, self.accounts, self.seed)
-        yield "engine (kernels compile on the first run)"
+            population = populate(market, self.accounts, self.seed)
+            yield "engine (kernels compile on the first run)"
+            join(population, market)
         from seawall.engine.loop import Engine
 
         engine = Engine(population, market, self.model)

@@ -27,7 +27,7 @@ def command(
 ) -> None:
     """Replay prices over a book and tell every decision: margin calls, liquidations, bankruptcies,
     recoveries."""
-    from seawall.cli import output
+    from seawall.cli import compiling, output
     from seawall.cli.session import finish, modelled_over, run_headless, span
     from seawall.core.errors import InputError
     from seawall.feeds.prices import read_prices
@@ -36,7 +36,7 @@ def command(
         raise InputError("--picture", repr(picture), "png or svg")
     started = time.perf_counter()
     start_ns, end_ns = span(start, end)
-    with output.status("reading prices, book and market"):
+    with output.status("reading prices, book and market"), compiling.beside(model) as join:
         from seawall.engine.loop import Engine
         from seawall.ledger.book import Book
         from seawall.market.market import Market
@@ -53,7 +53,9 @@ def command(
         else:
             document, history = modelled_over(history)
             given = Market.from_document(document, place=str(prices))
-        engine = Engine(Book.load(book), given, model)
+        held = Book.load(book)
+        join(held, given)
+        engine = Engine(held, given, model)
         replay = Replay(engine, history)
     run_headless(replay, "replaying")
     extra = {

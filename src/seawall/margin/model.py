@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from seawall.core.errors import InputError
 from seawall.core.times import years_between
+from seawall.core.units import PPM
 from seawall.kernels.rows import LegArrays
 from seawall.kernels.tables import Tables
 
@@ -37,6 +38,11 @@ class Model(ABC):
 
         Raises InputError for an instrument that the model cannot margin.
         """
+
+    @property
+    def fee_after_step_ppm(self) -> int:
+        """The liquidation fee after the worst step, ppm of the notional before it, rounded up."""
+        return -(-(PPM + self.step_move_ppm) * self.liquidation_fee_ppm // PPM)
 
     def worst_label(self, index: int) -> str:
         """Words for the fourth output of the account kernel; empty where there is none."""

@@ -16,7 +16,6 @@ import numpy as np
 from seawall.core.errors import UnsafeParameters
 from seawall.kernels import cells, rows
 from seawall.kernels.board import NEVER, fill_cells, price_cells
-from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.tables import CELLS, Tables
 from seawall.margin.model import Model, check_discount, leg_arrays
 
@@ -197,13 +196,13 @@ class PortfolioModel(Model):
 
     def envelope(self, market: Any) -> list[tuple[str, int, int]]:
         p = self.parameters
-        need = p.step_move_ppm + int(mul_ppm_ceil(PPM + p.step_move_ppm, p.liquidation_fee_ppm))
+        need = p.step_move_ppm + self.fee_after_step_ppm
         checks = []
         for name in market.underlyings:
             have = self.range_of(name) * p.maintenance_factor_ppm // PPM
             checks.append((f"range of {name}", have, need))
         floor = p.short_minimum_ppm * p.maintenance_factor_ppm // PPM
-        fee = int(mul_ppm_ceil(PPM + p.step_move_ppm, p.liquidation_fee_ppm))
+        fee = self.fee_after_step_ppm
         return [*checks, ("short-option minimum", floor, fee)]
 
 

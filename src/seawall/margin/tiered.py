@@ -15,7 +15,6 @@ import numpy as np
 
 from seawall.core.errors import UnsafeParameters
 from seawall.kernels import tiers
-from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.tables import TIERS, Tables
 from seawall.kernels.tier_rows import fill_tiers
 from seawall.margin.model import Model, check_discount, leg_arrays
@@ -141,7 +140,7 @@ class TieredModel(Model):
         """The number of the set that an underlying is margined by."""
 
     def envelope(self, market: Any) -> list[tuple[str, int, int]]:
-        need = self.step_move_ppm + int(mul_ppm_ceil(PPM + self.step_move_ppm, self.liquidation_fee_ppm))
+        need = self.step_move_ppm + self.fee_after_step_ppm
         return [(f"tiers of {name}", tier_set[0].maintenance_ppm, need) for name, tier_set in self._named_sets()]
 
     def tables(self, market: Any) -> Tables:

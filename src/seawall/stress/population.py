@@ -401,8 +401,11 @@ def _with_collateral(
         return account, leg, lots, None
     who = np.flatnonzero(chosen)
     coin = np.searchsorted(table.collateral_cdf, rng.random(len(who)))
-    held = np.isin(who * table.count + coin, account * table.count + leg)
-    who, coin = who[~held], coin[~held]
+    drawn = np.full(count, -1)
+    drawn[who] = coin
+    holds = np.zeros(count, bool)
+    holds[account[leg == drawn[account]]] = True
+    who, coin = who[~holds[who]], coin[~holds[who]]
     amount = np.maximum(np.rint(equity[who] * share[who] / table.lot_notional[coin]), 1.0)
     return np.concatenate([account, who]), np.concatenate([leg, coin]), np.concatenate([lots, amount]), who
 

@@ -50,10 +50,10 @@ from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS
 
 WIDEST = np.int64(LADDER - 1)
-BY_LEADER = np.int64(8)  # above every width
+BY_LEADER = np.int64(16)  # above every width
 LONGEST_NS = 30 * 3_600 * 10**9
 SHORTEST_NS = 10**9
-ENOUGH = 0.25  # of a stage, for narrower ones not to be worth their making
+ENOUGH = 0.5  # of a stage, for narrower ones not to be worth their making
 LEAST_SHARE = 1e-3  # of the narrowest stage, for a band to be worth filing
 RESERVE_SHARE = 0.2  # of the safety, left for moves of volatility, and of basis
 TIME_SHARE = 0.1  # of the safety, left for the passing of time

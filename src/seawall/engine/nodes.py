@@ -29,8 +29,8 @@ from seawall.kernels.compiled import entry, inner
 from seawall.kernels.normal import log_, norm_cdf, norm_pdf
 
 VEGA_MAX = 0.3989422804014328  # greatest vega per unit of total volatility and strike: φ(0)
-LADDER_GROWTH = 4
-ANCHOR_WIDTH = 1  # the width whose steps are those of the anchor grid
+LADDER_GROWTH = 2
+ANCHOR_WIDTH = 2  # the width whose steps are those of the anchor grid
 CEILING = 1.2  # slopes are made for prices of up to so many times the highest node's
 OLDEST_NS = 4 * 3_600 * 10**9
 YOUNGEST_NS = 30 * 10**9

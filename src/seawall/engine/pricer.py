@@ -162,7 +162,8 @@ class Pricer:
         cell, span, steps = node, SPAN, np.full(len(self.steps), step)
         if width < node_rows.ANCHOR_WIDTH:
             # an evaluation's gaps are made for a whole anchor cell, so these must be too
-            cell, last = node // node_rows.LADDER_GROWTH, (node + SPAN - 1) // node_rows.LADDER_GROWTH
+            finer = node_rows.LADDER_GROWTH ** (node_rows.ANCHOR_WIDTH - width)
+            cell, last = node // finer, (node + SPAN - 1) // finer
             span, steps = last - cell + 1, self.steps
         self._fill(which, price, np.full(len(steps), cell), span, steps, 1, self.loose, now_ns, here, gaps)
         node_rows.fill_strays(

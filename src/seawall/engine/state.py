@@ -12,7 +12,7 @@ import numpy as np
 from seawall.kernels.tables import Tables
 from seawall.kernels.wheel import Wheel
 
-LADDER = 5  # widths between price nodes, in steps of the anchor grid: 1/4, 1, 4, 16, 64
+LADDER = 9  # widths between price nodes, in steps of the anchor grid: 1/4, 1/2, 1, 2, ... 64
 SPAN = 2  # steps from the node below a price to the one above: it stays half a step from both
 RING = 8  # nodes kept per width: the two around the price, and those that it may come back to
 

@@ -54,7 +54,7 @@ from seawall.margin.model import Model, leg_arrays
 
 BUCKETS = 1 << 17
 EDGE_BUCKETS = 2_000  # a price this near the end of its wheel re-centres it
-FIRST_WIDTH = 3  # of the ladder, for a first certificate
+FIRST_WIDTH = 6  # of the ladder, for a first certificate
 EDGE_OF_MOVES = BUCKETS // 2  # of all moves of volatility, or basis: everybody is filed anew
 
 

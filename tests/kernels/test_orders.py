@@ -27,7 +27,9 @@ Order = tuple[int, int, int]  # leg, signed lots, limit in nano per lot
 
 @njit
 def kernel_profile(tables, legs, lots, out):
-    cells.profile(tables, legs, lots, 0, len(legs), out)
+    cells.profile(
+        tables.values, tables.extra, tables.leg_block, tables.leg_group, legs, lots, 0, len(legs), True, out
+    )
 
 
 @njit

@@ -75,8 +75,9 @@ def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, j
             ring = (node + SPAN * side) & (RING - 1)
             here = tables_at(tables, nodes.values[width, ring], nodes.extra[width, ring])
             x = scratch.profile
-            profile(kind, here, holdings, piece, with_orders, x)
+            profile(kind, here, holdings, piece, with_orders, side == FALL, x)
             if kind == CELLS:
+                # gaps are those of the interval above the lower node
                 if scratch.rule[WITH_GAP] > 0.0:
                     for c in range(cells.GAP, cells.BASIS_CHARGE):
                         x[c] = scratch.exact[with_orders, i, c]
@@ -85,7 +86,8 @@ def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, j
             _put(kind, tables, scratch, i, x, STAGE, side, joint)
             _shift(scratch, i, STAGE, side, joint, off_low, off_high)
             scratch.ends[STAGE, i, side] = nodes.ladder[u, width, side]
-        _strays(nodes, holdings, piece, width, node, scratch.stray[STAGE, i])
+        _strays(nodes, holdings, piece, width, node, scratch.stray[i])
+    bend(scratch, count, BASE)
 
 
 @inner
@@ -237,33 +239,34 @@ def safety(scratch, count, joint, cash):
 
 
 @inner
-def _bend(scratch, i, which, slot):
-    """What a mix of a slot and the stage may be off by: the stray between them, and how much the gaps
-    grow."""
+def bend(scratch, count, slot):
+    """Sets what a mix of a slot and the stage may be off by: the stray between them, how much the gaps
+    grow, and, from above, that a charge may be convex: on the way it may be as low as at the end."""
     rule = scratch.rule
-    out = penalty(rule, which, scratch.stray[STAGE, i, 0], scratch.stray[STAGE, i, 1], 2.0)
-    if which == LOWER and rule[LOWER + FACTOR] > 0.0:
-        here, there = scratch.gap[slot, i], scratch.gap[STAGE, i]
-        wider = 0.0
-        for c in range(cells.CELLS):
-            vega = cells.CELLS + c
-            wider = max(wider, max(0.0, there[c] - here[c]) + max(0.0, there[vega] - here[vega]))
-        out += rule[LOWER + FACTOR] * wider
-    return out
+    for i in range(count):
+        below, above, out = scratch.stray[i, 0], scratch.stray[i, 1], scratch.bend[i]
+        out[0] = penalty(rule, LOWER, below, above, 2.0)
+        if rule[LOWER + FACTOR] > 0.0:
+            here, there = scratch.gap[slot, i], scratch.gap[STAGE, i]
+            wider = 0.0
+            for c in range(cells.CELLS):
+                vega = cells.CELLS + c
+                wider = max(wider, max(0.0, there[c] - here[c]) + max(0.0, there[vega] - here[vega]))
+            out[0] += rule[LOWER + FACTOR] * wider
+        out[1] = penalty(rule, UPPER, below, above, 2.0)
 
 
 @inner
 def total_bend(scratch, count, which, slot):
-    """What the bounds between a slot and the stage may be off by, over all underlyings."""
-    bend = 0.0
+    """What a mix of a slot and the stage may be off by, over all underlyings."""
+    out = 0.0
     for i in range(count):
-        bend += _bend(scratch, i, which, slot)
+        out += scratch.bend[i, 0 if which == LOWER else 1]
         if which == UPPER:
-            # a charge may be convex: on the way it may be as low as at the end
             here, there = scratch.upper[slot], scratch.upper[STAGE]
             least = min(there[FALL, i, 1], there[RISE, i, 1])
-            bend += max(0.0, min(here[FALL, i, 1], here[RISE, i, 1]) - least)
-    return bend
+            out += max(0.0, min(here[FALL, i, 1], here[RISE, i, 1]) - least)
+    return out
 
 
 @inner
@@ -274,16 +277,17 @@ def reach(scratch, count, joint, cash):
     for which in range(0, 2 * UPPER, UPPER):
         if not scratch.rule[which + ON]:
             continue
-        bend = total_bend(scratch, count, which, BASE)
+        bent = total_bend(scratch, count, which, BASE)
         for j in range(joint if which == LOWER else 1):
-            room = height(scratch, count, cash, which, j, BASE) - bend
-            if room < 0.0:
+            left = height(scratch, count, cash, which, j, BASE) - bent
+            if left < 0.0:
                 return 0.0
             drop = 0.0
             for i in range(count):
                 drop += _drop(scratch, i, which, j)
-            if room < best * drop:
-                best = room / drop
+            if left < best * drop:
+                best = left / drop
+                scratch.tightest[0], scratch.tightest[1] = which, j
     return best
 
 
@@ -300,13 +304,11 @@ def _drop(scratch, i, which, j):
 @inner
 def _advance(scratch, i, side, share, joint):
     """Takes one side of the band so far a share of the way to the stage."""
-    off = _bend(scratch, i, LOWER, BASE)
     here, there = scratch.lower[BASE, side, i], scratch.lower[STAGE, side, i]
     for j in range(joint):
-        here[j] += share * min(0.0, there[j] - here[j]) - off
-    off = _bend(scratch, i, UPPER, BASE)
+        here[j] += share * min(0.0, there[j] - here[j]) - scratch.bend[i, 0]
     mine, theirs = scratch.upper[BASE, side, i], scratch.upper[STAGE, side, i]
-    mine[0] += share * max(0.0, theirs[0] - mine[0]) + off
+    mine[0] += share * max(0.0, theirs[0] - mine[0]) + scratch.bend[i, 1]
     mine[1] = min(mine[1], theirs[1])
     scratch.edges[i, side] += share * (scratch.ends[STAGE, i, side] - scratch.edges[i, side])
 
@@ -327,21 +329,38 @@ def move(scratch, count, joint, share):
 @inner
 def extend(scratch, count, joint, cash):
     """Takes single sides of the band so far to the end of the stage wherever that costs nothing."""
-    kept = scratch.kept
+    lower, upper, kept = scratch.lower[BASE], scratch.upper[BASE], scratch.kept
+    sums = scratch.heights
+    for j in range(joint):
+        sums[j] = height(scratch, count, cash, LOWER, j, BASE)
+    above = height(scratch, count, cash, UPPER, 0, BASE)
     for i in range(count):
         for side in range(2):
-            end = scratch.ends[STAGE, i, side]
-            if (end >= scratch.edges[i, FALL]) if side == FALL else (end <= scratch.edges[i, RISE]):
+            end, edge = scratch.ends[STAGE, i, side], scratch.edges[i, side]
+            if (end >= edge) if side == FALL else (end <= edge):
                 continue
-            here, mine = scratch.lower[BASE, side, i], scratch.upper[BASE, side, i]
-            edge = scratch.edges[i, side]
             for j in range(joint):
-                kept[j] = here[j]
-            kept[faces.JOINT], kept[faces.JOINT + 1] = mine[0], mine[1]
+                kept[j] = lower[side, i, j]
+            value, charge = upper[side, i, 0], upper[side, i, 1]
             _advance(scratch, i, side, 1.0, joint)
-            if safety(scratch, count, joint, cash) >= 0.0:
+            stands = True
+            if scratch.rule[LOWER + ON]:
+                for j in range(joint):
+                    other = lower[1 - side, i, j]
+                    stands = stands and sums[j] + min(other, lower[side, i, j]) - min(other, kept[j]) >= 0.0
+            lost = 0.0
+            if scratch.rule[UPPER + ON]:
+                other, owed = upper[1 - side, i, 0], upper[1 - side, i, 1]
+                lost = max(other, upper[side, i, 0]) - max(other, value)
+                lost += min(owed, charge) - min(owed, upper[side, i, 1])
+                stands = stands and above - lost >= 0.0
+            if stands:
+                for j in range(joint):
+                    other = lower[1 - side, i, j]
+                    sums[j] += min(other, lower[side, i, j]) - min(other, kept[j])
+                above -= lost
                 continue
             for j in range(joint):
-                here[j] = kept[j]
-            mine[0], mine[1] = kept[faces.JOINT], kept[faces.JOINT + 1]
+                lower[side, i, j] = kept[j]
+            upper[side, i, 0], upper[side, i, 1] = value, charge
             scratch.edges[i, side] = edge

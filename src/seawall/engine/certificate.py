@@ -12,7 +12,7 @@ import numpy as np
 from seawall.engine import bands, faces
 from seawall.engine.bands import FALL, RISE
 from seawall.engine.faces import ON, UPPER, WITH_GAP
-from seawall.engine.leader import LED_ENDS, lead, own_rate
+from seawall.engine.leader import LED_ENDS, hedged, lead, own_rate
 from seawall.engine.nodes import ANCHOR_WIDTH
 from seawall.engine.pieces import (
     BY_BASIS,
@@ -50,13 +50,16 @@ from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS
 
 WIDEST = np.int64(LADDER - 1)
-BY_LEADER = np.int64(16)  # above every width
+FIRST_WIDTH = np.int64(6)  # for a first certificate
+OCTAVE = 4  # steps in which an account's slope is remembered
+BY_LEADER = np.int64(1 << 16)  # above every slope
+LED_SHARE = 0.75  # of a stage, that a band in the leader's coordinates is said to take
 LONGEST_NS = 30 * 3_600 * 10**9
 SHORTEST_NS = 10**9
 ENOUGH = 0.5  # of a stage, for narrower ones not to be worth their making
 LEAST_SHARE = 1e-3  # of the narrowest stage, for a band to be worth filing
 RESERVE_SHARE = 0.2  # of the safety, left for moves of volatility, and of basis
-TIME_SHARE = 0.1  # of the safety, left for the passing of time
+TIME_SHARE = 0.05  # of the safety, left for the passing of time
 NANO_PER_LOT = 4.0  # rows and nodes are each rounded once
 NANO_PER_POSITION = 10_000.0  # a position's margin is rounded to micro, more than once
 
@@ -111,10 +114,10 @@ def certify(
     """Finds bands for an account that `slices` has cut into `count` underlyings, from the profiles at
     the present point in scratch.exact.
 
-    begin: the width of the ladder to begin with, BY_LEADER more where bands are in the coordinates of
-    the underlying `leader`. motion: float64[MOTIONS], drift: float64[U, DRIFTS]:
-    `state.py`. Returns the end of the certificate in ns, or 0 where none could be had, and how to begin
-    the next time; edges[i] = (fall, rise) prices of the i-th underlying, or led where BY_LEADER.
+    begin: what the last certificate left, see `_width`; at or above BY_LEADER its bands are in the
+    coordinates of the underlying `leader`. motion: float64[MOTIONS], drift: float64[U, DRIFTS]:
+    `state.py`. Returns the end of the certificate in ns, or 0 where none could be had, and what it
+    leaves for the next; edges[i] = (fall, rise) prices of the i-th underlying, or led where BY_LEADER.
     """
     rule, tables = scratch.rule, board.tables
     faces.set_rule(kind, level, release, tables.scalars, rule)
@@ -129,27 +132,45 @@ def certify(
         for i in range(count):
             sure = narrow and rule[UPPER + ON]
             scratch.slack[i, LEAST_BASIS] = bands.least_basis(tables, nodes, holdings, scratch, i) if sure else 0.0
-        until_ns = _stand(kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, now_ns, motion, drift)
+        until_ns, safety = _stand(
+            kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, now_ns, motion, drift
+        )
         if until_ns == 0:
             continue
         if narrow:
-            begin = np.int64(0)
-            bands.prepare(kind, tables, nodes, holdings, scratch, count, begin, with_orders, joint)
+            bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint)
             share = bands.reach(scratch, count, joint, cash)
             bands.move(scratch, count, joint, share)
             _keep_to_cells(board, nodes, scratch, count, with_orders)
         else:
-            share, begin = _widen(
-                kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, begin, leader
+            led = begin >= BY_LEADER
+            width = _width(begin, safety)
+            share, way, led = _widen(
+                kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, led, leader
             )
+            begin = np.int64(np.rint(OCTAVE * np.log2(safety / way))) + (BY_LEADER if led else 0)
         if share > LEAST_SHARE:
             return until_ns, begin
-    return np.int64(0), np.int64(0)
+    return np.int64(0), begin % BY_LEADER
+
+
+@once
+def _width(begin, safety):
+    """The width of the ladder to begin with, where a band is likely to take most of a stage but not all.
+
+    begin: OCTAVE times the binary logarithm of how much of the safety the last band took for each step
+    of the narrowest grid, 0 where there was none.
+    """
+    if begin == 0:
+        return FIRST_WIDTH
+    way = np.log2(safety) - np.float64(begin % BY_LEADER) / OCTAVE
+    return np.int64(min(max(np.ceil(way), 0.0), WIDEST))
 
 
 @inner
 def _stand(kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, now_ns, motion, drift):
-    """Makes the present point the band so far; returns the end of the certificate, or 0."""
+    """Makes the present point the band so far; returns the end of the certificate, or 0, and how far it
+    is from a line."""
     tables = board.tables
     scratch.reserve[0] = scratch.reserve[1] = 0.0
     # first as if no time passed, to see how much there is to share; then until the end
@@ -158,21 +179,22 @@ def _stand(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     bands.apply_slack(kind, tables, scratch, count, joint)
     safety = bands.safety(scratch, count, joint, cash)
     if safety <= 0.0:
-        return np.int64(0)
+        return np.int64(0), safety
     if scratch.rule[WITH_GAP] > 0.0:
         valid_ns = min(valid_ns, _gaps_until(board, holdings, scratch, count))
     until_ns = _ending(kind, tables, scratch, count, safety, now_ns, valid_ns)
     if until_ns <= now_ns:
-        return np.int64(0)
+        return np.int64(0), safety
     _set_reserves(kind, tables, scratch, count, safety, motion, drift)
     _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift)
     bands.apply_slack(kind, tables, scratch, count, joint)
-    if bands.safety(scratch, count, joint, cash) <= 0.0:
-        return np.int64(0)
+    safety = bands.safety(scratch, count, joint, cash)
+    if safety <= 0.0:
+        return np.int64(0), safety
     bands.keep_point(scratch, count, joint)
     for i in range(count):
         scratch.edges[i, FALL] = scratch.edges[i, RISE] = board.index[scratch.pieces[i, UNDERLYING]]
-    return until_ns
+    return until_ns, safety
 
 
 @once
@@ -201,43 +223,42 @@ def _set_reserves(kind, tables, scratch, count, safety, motion, drift):
 
 
 @inner
-def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, begin, leader):
+def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, led, leader):
     """Widens the band so far: from the stage of a width, or of the first narrower one that it gets far
     enough into, through wider ones as long as they are taken whole; at the end, single sides that cost
     nothing. Where a band in the leader's coordinates trips less often, takes that one. Returns the share
-    it took of the first stage, and how to begin the next time."""
+    it took of the first stage, how many steps of the narrowest grid it went, and whether by the leader."""
     tables = board.tables
-    width = begin % BY_LEADER
     bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
     share = bands.reach(scratch, count, joint, cash)
-    if begin >= BY_LEADER:
+    if led:
         rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
         if rate < own_rate(nodes, board.index, scratch, count, scratch.ends[STAGE], share):
-            return 1.0, BY_LEADER + _follow(
+            width = _follow(
                 kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, leader, rate
             )
+            return 1.0, LED_SHARE * 2.0**width, True
     while share < ENOUGH and width > 0:
         width -= 1
         bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
         share = bands.reach(scratch, count, joint, cash)
-    first = share
+    first, way = share, share * 2.0**width
     bands.move(scratch, count, joint, share)
-    wider = width
-    while share >= 1.0 and wider < WIDEST:
-        wider += 1
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, wider, with_orders, joint)
+    while share >= 1.0 and width < WIDEST:
+        width += 1
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
         share = bands.reach(scratch, count, joint, cash)
         bands.move(scratch, count, joint, share)
-        if share >= ENOUGH:
-            width = wider
+        way += share * 2.0 ** (width - 1)
     bands.extend(scratch, count, joint, cash)
-    if count > 1:
+    if count > 1 and hedged(board.index, scratch, count):
         rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
         if rate < own_rate(nodes, board.index, scratch, count, scratch.edges, 1.0):
-            return 1.0, BY_LEADER + _follow(
-                kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, wider, leader, rate
+            width = _follow(
+                kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, leader, rate
             )
-    return first, width
+            return 1.0, LED_SHARE * 2.0**width, True
+    return first, max(way, LEAST_SHARE), False
 
 
 @inner

@@ -15,7 +15,7 @@ proof; the choice never affects what is decided.
 
 import numpy as np
 
-from seawall.engine.bands import FALL, RISE, height, total_bend
+from seawall.engine.bands import FALL, RISE, bend, height, total_bend
 from seawall.engine.faces import LOWER, ON, UPPER
 from seawall.engine.nodes import ANCHOR_WIDTH
 from seawall.engine.pieces import POINT, STAGE, UNDERLYING
@@ -31,6 +31,7 @@ ROOM, BY_FALL, BY_RISE, BY_RATIO = range(4)
 SUMS = 4
 RATIO_VARIANCE = 0.72  # of the ratio of two prices with a correlation of 0.64, to one price's
 LEAST_RATIO, MOST_RATIO = 0.02, 2.0  # κ
+HEDGED = 0.6  # of the losses apart, at most so much is lost together, for a leader to be worth trying
 HAIR = 1e-9
 
 
@@ -38,13 +39,14 @@ HAIR = 1e-9
 def _sum(nodes, index, scratch, count, joint, cash, leader):
     """Sets sums; returns how many lines there are, 0 where one is crossed already."""
     sums = scratch.sums
+    bend(scratch, count, POINT)
     lines = 0
     for which in range(0, 2 * UPPER, UPPER):
         if not scratch.rule[which + ON]:
             continue
-        bend = total_bend(scratch, count, which, POINT)
+        bent = total_bend(scratch, count, which, POINT)
         for j in range(joint if which == LOWER else 1):
-            sums[ROOM, lines] = height(scratch, count, cash, which, j, POINT) - bend
+            sums[ROOM, lines] = height(scratch, count, cash, which, j, POINT) - bent
             if sums[ROOM, lines] <= 0.0:
                 return 0
             for k in range(BY_FALL, SUMS):
@@ -52,7 +54,6 @@ def _sum(nodes, index, scratch, count, joint, cash, leader):
             lines += 1
     for i in range(count):
         u = scratch.pieces[i, UNDERLYING]
-        fall = 1.0 - scratch.ends[STAGE, i, FALL] / index[u]
         rise = scratch.ends[STAGE, i, RISE] / index[u] - 1.0
         step = nodes.ladder[u, ANCHOR_WIDTH, LADDER_STEP] if u != leader else 0.0
         line = 0
@@ -60,14 +61,7 @@ def _sum(nodes, index, scratch, count, joint, cash, leader):
             if not scratch.rule[which + ON]:
                 continue
             for j in range(joint if which == LOWER else 1):
-                if which == LOWER:
-                    here, there = scratch.lower[POINT, FALL, i, j], scratch.lower[STAGE]
-                    by_fall = (here - there[FALL, i, j]) / fall
-                    by_rise = (here - there[RISE, i, j]) / rise
-                else:
-                    here, there = scratch.upper[POINT, FALL, i, 0], scratch.upper[STAGE]
-                    by_fall = (there[FALL, i, 0] - here) / fall
-                    by_rise = (there[RISE, i, 0] - here) / rise
+                by_fall, by_rise = _losses(index, scratch, i, which, j)
                 sums[BY_FALL, line] += by_fall
                 sums[BY_RISE, line] += by_rise
                 sums[BY_RATIO, line] += step * max(abs(by_fall), abs(by_rise)) * (1.0 + rise)
@@ -147,6 +141,33 @@ def ratio_way(nodes, scratch, underlying, leader):
     if underlying == leader:
         return 0.0
     return scratch.led[LED_RATIO] * nodes.ladder[underlying, ANCHOR_WIDTH, LADDER_STEP]
+
+
+@inner
+def hedged(index, scratch, count):
+    """Whether on the line that limits bands in own prices much of what they may lose is made good by
+    others when everything moves alike; where not, a leader's coordinates gain nothing."""
+    which, j = scratch.tightest[0], scratch.tightest[1]
+    fall = rise = apart = 0.0
+    for i in range(count):
+        by_fall, by_rise = _losses(index, scratch, i, which, j)
+        fall += by_fall
+        rise += by_rise
+        apart += max(by_fall, by_rise, 0.0)
+    return max(fall, rise, 0.0) < HEDGED * apart
+
+
+@inner
+def _losses(index, scratch, i, which, j):
+    """What one underlying loses on a line for each unit of its relative fall, and rise, to the stage."""
+    u = scratch.pieces[i, UNDERLYING]
+    fall = 1.0 - scratch.ends[STAGE, i, FALL] / index[u]
+    rise = scratch.ends[STAGE, i, RISE] / index[u] - 1.0
+    if which == LOWER:
+        here, there = scratch.lower[POINT, FALL, i, j], scratch.lower[STAGE]
+        return (here - there[FALL, i, j]) / fall, (here - there[RISE, i, j]) / rise
+    here, there = scratch.upper[POINT, FALL, i, 0], scratch.upper[STAGE]
+    return (there[FALL, i, 0] - here) / fall, (there[RISE, i, 0] - here) / rise
 
 
 @inner

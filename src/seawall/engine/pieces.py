@@ -7,7 +7,7 @@ import numpy as np
 from seawall.engine import faces
 from seawall.engine.state import LENGTH, ORDER_LENGTH, ORDER_START, START
 from seawall.kernels import cells, orders
-from seawall.kernels.compiled import inner
+from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS
 
 # slots of bounds: the band so far, a stage of the ladder, and the present point
@@ -29,8 +29,10 @@ class Scratch(NamedTuple):
 
     pieces: int64[U, 5]; lower: float64[SLOTS, 2, U, JOINT], z in a slot and on a side, less every
     slack; upper: float64[SLOTS, 2, U, 2], value and charge in the witness scenario; stray:
-    float64[SLOTS, U, 2], nano below and above the chord; gap: float64[SLOTS, U, GAPS], greatest gaps;
-    kept: float64[JOINT + 2], a side of the band as it was; slack: float64[U, SLACKS]; charged:
+    float64[U, 2], nano that the stage may leave its chords by, below and above; bend: float64[U, 2],
+    what a mix with it may be off by, from below and from above; gap: float64[SLOTS, U, GAPS], greatest gaps;
+    kept: float64[JOINT], a side of the band as it was; heights: float64[JOINT], its distances from the
+    lines; tightest: int64[2], the line that limits it, bounded from below or above, and its scenario; slack: float64[U, SLACKS]; charged:
     float64[U, 2], what of it the band so far has been charged, from below and from above; reserve:
     float64[2], relative moves of volatility and basis that there is room for; led: float64[LED] and sums: float64[SUMS, JOINT + 1], see `leader.py`; edges: float64[U, 2],
     prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile: int64[W]; exact: int64[2, U, W],
@@ -42,8 +44,11 @@ class Scratch(NamedTuple):
     lower: np.ndarray
     upper: np.ndarray
     stray: np.ndarray
+    bend: np.ndarray
     gap: np.ndarray
     kept: np.ndarray
+    heights: np.ndarray
+    tightest: np.ndarray
     slack: np.ndarray
     charged: np.ndarray
     reserve: np.ndarray
@@ -67,9 +72,12 @@ def make_scratch(underlyings: int) -> Scratch:
         pieces=np.zeros((count, 5), np.int64),
         lower=np.zeros((SLOTS, 2, count, faces.JOINT)),
         upper=np.zeros((SLOTS, 2, count, 2)),
-        stray=np.zeros((SLOTS, count, 2)),
+        stray=np.zeros((count, 2)),
+        bend=np.zeros((count, 2)),
         gap=np.zeros((SLOTS, count, faces.GAPS)),
-        kept=np.zeros(faces.JOINT + 2),
+        kept=np.zeros(faces.JOINT),
+        heights=np.zeros(faces.JOINT),
+        tightest=np.zeros(2, np.int64),
         slack=np.zeros((count, SLACKS)),
         charged=np.zeros((count, 2)),
         reserve=np.zeros(2),
@@ -130,14 +138,17 @@ def leg_lots(holdings, piece, k):
     return order[orders.LEG], order[orders.LOTS]
 
 
-@inner
-def profile(kind, tables, holdings, piece, with_orders, out):
-    """Profile of one underlying of a sliced account, at the tables' prices, into int64[W]."""
+@once
+def profile(kind, tables, holdings, piece, with_orders, with_gaps, out):
+    """Profile of one underlying of a sliced account, at the tables' prices, into int64[W]; gaps are
+    left at 0 where nobody needs them."""
     leg, lots = holdings.leg, holdings.lots
     first, last = piece[FIRST], piece[LAST]
     o, order_stop = piece[ORDER_FIRST], piece[ORDER_LAST]
     if kind == CELLS:
-        cells.profile(tables, leg, lots, first, last, out)
+        cells.profile(
+            tables.values, tables.extra, tables.leg_block, tables.leg_group, leg, lots, first, last, with_gaps, out
+        )
         if with_orders and o < order_stop:
             orders.add_to_cells(tables, leg, lots, first, last, holdings.orders, o, order_stop, out)
         return

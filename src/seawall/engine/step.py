@@ -92,7 +92,7 @@ def evaluate(kind, tables, holdings, account, count, scratch, out):
     exact = scratch.exact
     for i in range(count):
         for s in range(2 if has_orders else 1):
-            profile(kind, tables, holdings, scratch.pieces[i], s == 1, exact[s, i])
+            profile(kind, tables, holdings, scratch.pieces[i], s == 1, True, exact[s, i])
     if kind == CELLS:
         cells.conclude(
             exact[0], exact[1], has_orders, count, scratch.pieces[:, UNDERLYING], tables.underlying_params,
@@ -169,9 +169,9 @@ def price_bucket(price, origin):
 
 @once
 def _jitter(account):
-    """A share in [0.8, 1] that is the account's own, so that bands made together part."""
+    """A share in [0.9, 1] that is the account's own, so that bands made together part."""
     mixed = (np.uint64(account) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    return 0.8 + 0.2 * np.float64(mixed >> np.uint64(40)) / np.float64(1 << 24)
+    return 0.9 + 0.1 * np.float64(mixed >> np.uint64(40)) / np.float64(1 << 24)
 
 
 @inner

@@ -54,7 +54,6 @@ from seawall.margin.model import Model, leg_arrays
 
 BUCKETS = 1 << 17
 EDGE_BUCKETS = 2_000  # a price this near the end of its wheel re-centres it
-FIRST_WIDTH = 6  # of the ladder, for a first certificate
 EDGE_OF_MOVES = BUCKETS // 2  # of all moves of volatility, or basis: everybody is filed anew
 
 
@@ -83,7 +82,7 @@ class Watcher:
             seen=np.full(count, -1, np.int64),
             items=np.zeros(items, np.int32),
         )
-        self.state.hot[BEGIN] = FIRST_WIDTH
+        self.state.hot[BEGIN] = 0
         self.scratch = pieces.make_scratch(underlyings)
         self.touched = np.zeros(count, np.int32)
         self.plan = np.zeros((2 * underlyings + 3, 3), np.int64)

@@ -77,10 +77,10 @@ SCALAR_SHORT_MINIMUM = 3  # ppm of notional, for refreshing EXTRA_SHORT_MINIMUM
 
 
 @inner
-def profile(tables, legs, lots, start, stop, out):
-    """Profile of the positions [start, stop), all on one underlying, into out[PROFILE]."""
-    values, extra = tables.values, tables.extra
-    block, group = tables.leg_block, tables.leg_group
+def profile(values, extra, block, group, legs, lots, start, stop, with_gaps, out):
+    """Profile of the positions [start, stop), all on one underlying, into out[PROFILE]; without gaps
+    those are left at 0. values, extra, block, group: those of the tables; handed over one by one, since
+    a call copies every array that it is given."""
     project32(values, legs, lots, start, stop, out)
     for k in range(GAP, PROFILE):
         out[k] = 0
@@ -114,6 +114,8 @@ def profile(tables, legs, lots, start, stop, out):
                     break
             if this_group >= 0:
                 out[SHORT_MINIMUM] += max(0, naked)
+                if not with_gaps:
+                    continue
                 if p - first == 1:
                     _gaps(values[legs[first]], lots[first], out)
                 else:
@@ -293,7 +295,10 @@ def split(tables, legs, lots, start, stop, profiles, underlyings):
         first = p
         while p < stop and tables.leg_underlying[legs[p]] == underlying:
             p += 1
-        profile(tables, legs, lots, first, p, profiles[count])
+        profile(
+            tables.values, tables.extra, tables.leg_block, tables.leg_group, legs, lots, first, p, True,
+            profiles[count],
+        )  # fmt: skip
         underlyings[count] = underlying
         count += 1
     return count

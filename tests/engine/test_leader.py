@@ -28,7 +28,27 @@ def document():
         "instruments": [
             {"symbol": f"{name}-PERP", "kind": "perpetual", "underlying": name, "lot": "0.0001", "mark": f"{price:.2f}"}
             for name, price in PRICES.items()
+        ]
+        + [
+            option("BTC-P", "BTC", "put", "98000"),
+            option("BTC-C", "BTC", "call", "103000"),
+            option("ETH-P", "ETH", "put", "3900"),
+            option("ETH-C", "ETH", "call", "4100"),
         ],
+    }
+
+
+def option(symbol, underlying, right, strike):
+    return {
+        "symbol": symbol,
+        "kind": "option",
+        "underlying": underlying,
+        "right": right,
+        "strike": strike,
+        "expiry": format_ns(AS_OF_NS + 72 * 3_600 * SECOND_NS),
+        "forward": f"{PRICES[underlying]:.2f}",
+        "iv": "0.6",
+        "lot": "0.1",
     }
 
 
@@ -81,5 +101,25 @@ def test_a_common_move_touches_hedged_books_less_than_ratios_that_move_as_much(m
 @pytest.mark.parametrize(("common", "own", "drift"), [(0.003, 0.0005, 0.0), (0.002, 0.002, -0.002), (0.02, 0.01, 0.0)])
 def test_hedged_books_are_declared_when_a_full_evaluation_declares_them(model_name, common, own, drift):
     pair = Pair(Case(0, model_name, document(), rows(True, 0.3)))
+    play(pair.apply, 60, common, own, drift)
+    assert pair.engine.audit() == []
+
+
+def with_options(room):
+    """Hedged books that are also short calls and puts near the money."""
+    rng = random.Random(12)
+    out = rows(True, room)
+    for number in range(ACCOUNTS):
+        for name in rng.sample(["BTC-P", "BTC-C", "ETH-P", "ETH-C"], 2):
+            size = rng.choice((-4, -2, 1)) if name.startswith("BTC") else rng.choice((-90, -40, 30))
+            out.append({"account": f"a{number}", "instrument": name, "quantity": str(size / 10)})
+    return out
+
+
+@pytest.mark.parametrize("room", [0.25, 0.3])
+@pytest.mark.parametrize(("common", "own", "drift"), [(0.0005, 0.0002, 0.0), (0.001, 0.0003, -0.0005), (0.003, 0.001, 0.0)])
+def test_hedged_option_books_on_their_lines_are_declared_as_by_a_full_evaluation(room, common, own, drift):
+    """Margin calls that live on certificates of one anchor cell in between leave the leader's coordinates."""
+    pair = Pair(Case(0, "portfolio", document(), with_options(room)))
     play(pair.apply, 60, common, own, drift)
     assert pair.engine.audit() == []

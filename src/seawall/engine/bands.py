@@ -98,7 +98,7 @@ def _take_gaps(x, out):
         out[cells.CELLS + c] = cells.vega_gap(x, c)
 
 
-@inner
+@once
 def _offs(kind, tables, scratch, i, slack_from):
     """What the bounds from below and from above may be off by for a piece's slack."""
     share = charge_share(tables.underlying_params[scratch.pieces[i, UNDERLYING]], kind)
@@ -106,7 +106,7 @@ def _offs(kind, tables, scratch, i, slack_from):
     return penalty(scratch.rule, LOWER, low, high, share), penalty(scratch.rule, UPPER, low, high, share)
 
 
-@inner
+@once
 def _put(kind, tables, scratch, i, x, slot, side, joint):
     """Turns a profile into the parts of both bounds."""
     rule, work = scratch.rule, scratch.work
@@ -118,7 +118,7 @@ def _put(kind, tables, scratch, i, x, slot, side, joint):
         faces.upper(kind, x, params, rule, scratch.witness[i], scratch.slack[i, LEAST_BASIS], out)
 
 
-@inner
+@once
 def _shift(scratch, i, slot, side, joint, off_low, off_high):
     """Takes an allowance off a bound from below and adds one to a bound from above."""
     if scratch.rule[LOWER + ON]:
@@ -128,7 +128,7 @@ def _shift(scratch, i, slot, side, joint, off_low, off_high):
         scratch.upper[slot, side, i, 0] += off_high
 
 
-@inner
+@once
 def start(kind, tables, scratch, count, profiles, joint):
     """Makes the present point the band so far, free of any slack. profiles: int64[U, W]."""
     for i in range(count):
@@ -153,7 +153,7 @@ def apply_slack(kind, tables, scratch, count, joint):
         scratch.charged[i, 0], scratch.charged[i, 1] = off_low, off_high
 
 
-@inner
+@once
 def keep_point(scratch, count, joint):
     """Notes the band so far, which is the present point, in a slot of its own."""
     for i in range(count):
@@ -166,7 +166,7 @@ def keep_point(scratch, count, joint):
             scratch.gap[POINT, i, c] = scratch.gap[BASE, i, c]
 
 
-@inner
+@once
 def least_basis(tables, nodes, holdings, scratch, i):
     """What of the i-th piece's basis charge is sure between the finest nodes: the charge now less
     the most that its legs' basis columns can move by."""
@@ -186,7 +186,7 @@ def least_basis(tables, nodes, holdings, scratch, i):
     return max(0.0, charge)
 
 
-@inner
+@once
 def choose_witnesses(kind, tables, scratch, count, joint, profiles):
     """The witness terms at the profiles (int64[U, W]) of the present point."""
     rule, work = scratch.rule, scratch.work
@@ -210,7 +210,7 @@ def choose_witnesses(kind, tables, scratch, count, joint, profiles):
         faces.choose_witness(profiles[i], params, scenario, joint, scratch.witness[i])
 
 
-@inner
+@once
 def height(scratch, count, cash, side, scenario, slot):
     """Distance of a slot from its line: from below in one joint scenario, or from above."""
     out = -NANO_PER_ACCOUNT - RELATIVE_SLACK * abs(cash)
@@ -256,7 +256,7 @@ def bend(scratch, count, slot):
         out[1] = penalty(rule, UPPER, below, above, 2.0)
 
 
-@inner
+@once
 def total_bend(scratch, count, which, slot):
     """What a mix of a slot and the stage may be off by, over all underlyings."""
     out = 0.0
@@ -291,7 +291,7 @@ def reach(scratch, count, joint, cash):
     return best
 
 
-@inner
+@once
 def _drop(scratch, i, which, j):
     """How much nearer to its line one underlying's part is in the stage than in the band so far."""
     if which == LOWER:
@@ -301,7 +301,7 @@ def _drop(scratch, i, which, j):
     return max(0.0, max(there[FALL, i, 0], there[RISE, i, 0]) - max(here[FALL, i, 0], here[RISE, i, 0]))
 
 
-@inner
+@once
 def _advance(scratch, i, side, share, joint):
     """Takes one side of the band so far a share of the way to the stage."""
     here, there = scratch.lower[BASE, side, i], scratch.lower[STAGE, side, i]

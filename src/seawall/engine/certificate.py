@@ -83,7 +83,7 @@ def _add_slack(slopes, size, is_long, nodes_ns, now_ns, out):
     out[RATE_HIGH] += size * high
 
 
-@inner
+@once
 def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift):
     """Sets slack for a certificate from now to until_ns; returns the end of validity of its legs."""
     valid_ns = np.iinfo(np.int64).max
@@ -138,6 +138,7 @@ def certify(
         if until_ns == 0:
             continue
         if narrow:
+            begin = begin % BY_LEADER
             bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint)
             share = bands.reach(scratch, count, joint, cash)
             bands.move(scratch, count, joint, share)
@@ -304,7 +305,7 @@ def _gaps_until(board, holdings, scratch, count):
     return until_ns
 
 
-@inner
+@once
 def _ending(kind, tables, scratch, count, safety, now_ns, valid_ns):
     """End of a certificate: a share of the safety for the passing of time, within limits."""
     length = np.float64(LONGEST_NS)

@@ -135,7 +135,7 @@ def lead(nodes, index, scratch, count, joint, cash, leader):
     return rate
 
 
-@inner
+@once
 def ratio_way(nodes, scratch, underlying, leader):
     """How far, relative, the ratio of an underlying to the leader may go."""
     if underlying == leader:
@@ -157,7 +157,7 @@ def hedged(index, scratch, count):
     return max(fall, rise, 0.0) < HEDGED * apart
 
 
-@inner
+@once
 def _losses(index, scratch, i, which, j):
     """What one underlying loses on a line for each unit of its relative fall, and rise, to the stage."""
     u = scratch.pieces[i, UNDERLYING]

@@ -61,7 +61,7 @@ EVERY_HOT, NO_HOT = -1, -2
 DECISIONS, PENDING, ROWS_WANTED = 0, 1, 2
 
 
-@inner
+@once
 def rows_ready(board, holdings, account, version, legs_wanted, wanted):
     """Whether every row of an account is of the present; asks for those that are not."""
     row = holdings.accounts[account]
@@ -149,7 +149,7 @@ def unfile(holdings, watch, account):
         watch.sums[HOT_COUNT] = last
 
 
-@inner
+@once
 def keep_hot(holdings, watch, pieces, count, account):
     """Puts an account, cut into `count` pieces, on the list that every event evaluates."""
     for i in range(count):

@@ -59,7 +59,7 @@ SHORTEST_NS = 10**9
 ENOUGH = 0.5  # of a stage, for narrower ones not to be worth their making
 LEAST_SHARE = 1e-3  # of the narrowest stage, for a band to be worth filing
 RESERVE_SHARE = 0.2  # of the safety, left for moves of volatility, and of basis
-TIME_SHARE = 0.05  # of the safety, left for the passing of time
+TIME_SHARE = 0.03  # of the safety, left for the passing of time
 NANO_PER_LOT = 4.0  # rows and nodes are each rounded once
 NANO_PER_POSITION = 10_000.0  # a position's margin is rounded to micro, more than once
 

@@ -71,6 +71,8 @@ class Pricer:
             slopes=np.zeros((count, SLOPES)),
             valid_ns=np.zeros(count, np.int64),
         )
+        # of nodes closer than anchors: the first and last anchor cell that their gaps are made for
+        self.gap_cells = np.zeros((underlyings, node_rows.ANCHOR_WIDTH, RING, 2), np.int64)
         self.ceiling = np.zeros(underlyings)  # highest node that the slopes are good for
         self.drift = np.zeros((underlyings, DRIFTS))
         self.leg_first = np.searchsorted(self.legs.underlying, np.arange(underlyings + 1))
@@ -165,6 +167,8 @@ class Pricer:
             finer = node_rows.LADDER_GROWTH ** (node_rows.ANCHOR_WIDTH - width)
             cell, last = node // finer, (node + SPAN - 1) // finer
             span, steps = last - cell + 1, self.steps
+            if self._took_gaps(underlying, which, width, ring, cell, last):
+                span = 0
         self._fill(which, price, np.full(len(steps), cell), span, steps, 1, self.loose, now_ns, here, gaps)
         node_rows.fill_strays(
             self.legs, self.constants, self.shocks, which, node, step, now_ns, *self.loose, self.columns,
@@ -173,6 +177,18 @@ class Pricer:
         if self.model.kind == TIERS and self.scales_with_interest:
             highest = node_rows.node_price(node + SPAN, step)
             nodes.stray[width, ring, which] += self._kinks(which, here, highest, now_ns)
+
+    def _took_gaps(self, underlying: int, which: np.ndarray, width: int, ring: int, cell: int, last: int) -> bool:
+        """Copies gaps from a node that has those of the same anchor cells, if there is one."""
+        mine, held = self.gap_cells[underlying], self.nodes.key[underlying, : node_rows.ANCHOR_WIDTH, :RING]
+        same = np.argwhere((mine == (cell, last)).all(axis=2) & (held != NEVER))
+        mine[width, ring] = cell, last
+        if len(same) == 0 or self.model.kind != CELLS:
+            return False
+        legs = slice(which[0], which[-1] + 1)
+        values = self.nodes.values
+        values[width, ring, legs, cells.ROW_GAP :] = values[same[0, 0], same[0, 1], legs, cells.ROW_GAP :]
+        return True
 
     def _kinks(self, which: np.ndarray, low: Tables, price: float, now_ns: int) -> np.ndarray:
         """float64[n]: how far initial margin may rise above its chord up to a price, nano per lot.

@@ -169,9 +169,9 @@ def price_bucket(price, origin):
 
 @once
 def _jitter(account):
-    """A share in [0.9, 1] that is the account's own, so that bands made together part."""
+    """A share in [0.95, 1] that is the account's own, so that bands made together part."""
     mixed = (np.uint64(account) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    return 0.9 + 0.1 * np.float64(mixed >> np.uint64(40)) / np.float64(1 << 24)
+    return 0.95 + 0.05 * np.float64(mixed >> np.uint64(40)) / np.float64(1 << 24)
 
 
 @inner

@@ -24,7 +24,7 @@ def fill_cells(
     """Sets values[leg] (int64[cells.WIDTH]) and extra[leg] of the legs in `which` (int32[n]).
 
     price: float64[U]; cell: int64[U], the first of `span` steps of the price grid that gaps are to
-    hold on; steps: float64[U], the grid's log-price width; life_back: steps of the life grid that they hold for
+    hold on (0 steps: gaps are left as they are); steps: float64[U], the grid's log-price width; life_back: steps of the life grid that they hold for
     beyond the present one; loose: float64[2], relative moves of volatility and basis that they
     hold for, which a call and a put of one strike may make apart. gaps: int64[L, 3], what the gaps already there were made for, NEVER at first: the
     steps of price and life, and until when the latter last, ns.
@@ -36,6 +36,8 @@ def fill_cells(
         u = legs.underlying[leg]
         rows.fill_values(legs, leg, price[u], now_ns, shocks, model, work, values[leg])
         rows.fill_extra(legs, leg, price[u], values[leg, 0], short_minimum_ppm, apart, extra[leg])
+        if span == 0:
+            continue
         life, rest = life_steps(legs, leg, now_ns)
         if gaps[leg, 0] == cell[u] and gaps[leg, 1] == life + MANY_LIVES * rest:
             continue

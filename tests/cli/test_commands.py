@@ -193,6 +193,7 @@ BAD = {
     "no such model": ("demo", "--accounts", 5, "--model", "nonsense", "--headless"),
     "a bad time": ("history", "BTC/USDT", "--from", "yesterday", "--to", "2025-10-10T00:00:00Z"),
     "a bad picture": ("demo", "--picture", "gif", "--headless"),
+    "a part of no prices": ("demo", "--from", "2025-10-10T21:00:00Z", "--headless"),
     "no such measure": ("bench", "nonsense"),
 }
 
@@ -213,7 +214,7 @@ def test_bad_input_with_json_is_also_an_object(words):
     assert json.loads(done.stdout)["error"] in done.stderr
 
 
-@pytest.mark.parametrize("words", [("nonsense",), ("margin",), ("demo", "--accounts", "many"), ("--nonsense",)])
+@pytest.mark.parametrize("words", [("nonsense",), ("margin",), ("demo", "--accounts", "many"), ("demo", "--accounts", "4000000000"), ("--nonsense",)])
 def test_a_wrong_command_line_is_exit_code_two_without_a_traceback(words):
     done = invoke(*words)
     assert done.exit_code == 2

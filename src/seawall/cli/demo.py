@@ -19,7 +19,7 @@ NAME = "demo"
 
 
 def command(
-    accounts: int = typer.Option(100_000, min=1, help="Margin accounts in the seeded population."),
+    accounts: int = typer.Option(100_000, min=1, max=10_000_000, help="Margin accounts in the seeded population."),
     seed: int = typer.Option(7, min=0, help="Seed of the population and of the modelled path."),
     model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
     prices: Path | None = typer.Option(
@@ -44,6 +44,9 @@ def command(
 
     if picture not in ("png", "svg"):
         raise InputError("--picture", repr(picture), "png or svg")
+    for option, value in (("--from", start), ("--to", end)):
+        if value is not None and prices is None:
+            raise InputError(option, repr(value), "--prices beside it: the modelled crash is played whole")
     started = time.perf_counter()
     live = not headless and not json and sys.stdout.isatty()
     steps = _Steps(accounts, seed, model, prices, start, end)

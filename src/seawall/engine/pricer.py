@@ -27,7 +27,7 @@ from seawall.engine.state import (
     Nodes,
 )
 from seawall.kernels import cells, rows, tiers
-from seawall.kernels.board import NEVER, fill_cells, price_cells
+from seawall.kernels.board import NEVER, fill_cells, price_cell, price_cells
 from seawall.kernels.tables import CELLS, TIERS, Tables
 from seawall.kernels.tier_rows import fill_tiers
 from seawall.margin.model import leg_arrays
@@ -57,6 +57,8 @@ class Pricer:
             self.constants[rows.MODEL_RATE] = market.rate
             self.steps = np.full(underlyings, TIER_STEP)
             self.columns = 1
+        self.cells = price_cells(index, self.steps)  # of the anchor grid, that the present prices lie in
+        self.still = np.zeros(2)  # what rows of the present hold for
         current = np.zeros(underlyings, np.int64)
         self.board = Board(tables, index, current, np.full((2, count), -1, np.int64), np.full((count, 3), NEVER))
         ladder = np.zeros((underlyings, LADDER, LADDER_STEP + 1))
@@ -86,6 +88,7 @@ class Pricer:
         """The price of an underlying is another."""
         self.board.current[underlying] = version
         self.nodes.times[underlying, READY] = 0
+        self.cells[underlying] = price_cell(self.board.index[underlying], self.steps[underlying])
 
     def later(self, version: int) -> None:
         """Time has passed."""
@@ -94,7 +97,7 @@ class Pricer:
     def stale(self, legs: np.ndarray) -> np.ndarray:
         """Those of the legs whose rows are not of the present."""
         board = self.board
-        return legs[board.fresh[STAMP, legs] < board.current[self.legs.underlying[legs]]]
+        return legs[board.fresh[STAMP][legs] < board.current[self.legs.underlying[legs]]]
 
     def forget_gaps(self) -> None:
         """Terms of legs have changed: gaps no longer hold."""
@@ -123,9 +126,8 @@ class Pricer:
         """Rows of the legs `which` (int32) at the present prices."""
         self.row_fills += len(which)
         self.board.fresh[STAMP, which] = version
-        price = self.board.index
         self._fill(
-            which, price, price_cells(price, self.steps), 1, self.steps, 0, np.zeros(2), now_ns, self.board.tables,
+            which, self.board.index, self.cells, 1, self.steps, 0, self.still, now_ns, self.board.tables,
             self.board.gaps,
         )  # fmt: skip
 

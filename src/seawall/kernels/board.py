@@ -84,6 +84,12 @@ def price_cells(price: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 @entry
+def price_cell(price, step):
+    """The step of a grid that one price lies in."""
+    return anchors.price_cell(price, step)
+
+
+@entry
 def _price_cells(price, steps, out):
     for u in range(len(out)):
         out[u] = anchors.price_cell(price[u], steps[u])

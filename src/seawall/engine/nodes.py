@@ -28,7 +28,7 @@ from seawall.kernels import anchors, rows
 from seawall.kernels.compiled import entry, inner
 from seawall.kernels.normal import log_, norm_cdf, norm_pdf
 
-VEGA_MAX = 0.3989422804014328  # greatest vega per unit of total volatility and strike: φ(0)
+VEGA_MAX = 0.3989422804014328  # φ(0); also the greatest vega per unit of total volatility and strike
 LADDER_GROWTH = 2
 ANCHOR_WIDTH = 2  # the width whose steps are those of the anchor grid
 CEILING = 1.2  # slopes are made for prices of up to so many times the highest node's
@@ -191,8 +191,13 @@ def _stray(legs, model, shock, leg, low, high, now_ns, loose_vol, loose_basis, c
         k_high = to_moneyness + log_multiple
         d_low = rows.least_d1(from_moneyness + log_multiple, s_low, s_high)
         d_high = max(k_high / s_low + 0.5 * s_low, k_high / s_high + 0.5 * s_high)
-        peak = norm_pdf(rows.nearest(d_low, d_high))
-        by_gamma = 0.125 * peak / (from_forward * multiple * s_low) * length * length
+        near = rows.nearest(d_low, d_high)
+        by_gamma = 0.125 * length * length / (from_forward * multiple * s_low)
+        # the density at x is at most that at 0 over 1 + x²/2
+        if by_gamma * VEGA_MAX <= worst * (1.0 + 0.5 * near * near):
+            continue
+        peak = norm_pdf(near)
+        by_gamma *= peak
         # the distribution function rises by at most its density's peak times the way
         if min(by_gamma, 0.25 * peak * (d_high - d_low) * length) <= worst:
             continue

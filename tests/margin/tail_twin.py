@@ -54,7 +54,7 @@ def account(tables: Any, lots: Mapping[int, int], cash_nano: int) -> list[int]:
         return [equity, 0, 0]
     width = tables.values.shape[1]
     losses = [sum(n * (values[leg][0] - values[leg][c]) for leg, n in held.items()) for c in range(1, width)]
-    weights = tables.scenario_params[:, 0].tolist()
+    weights = tables.scenario_params[0].tolist()
     dust = sum(abs(count) for count in held.values())
     by_strike: dict[Any, int] = {}
     by_underlying: dict[int, int] = {}

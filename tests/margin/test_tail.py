@@ -50,9 +50,8 @@ def figures(tables: Any, lots: dict[int, int], cash_nano: int = 0) -> list[int]:
 
 def kernel_tail(losses: list[int], weights: list[int], tail_ppm: int, mean: bool) -> int:
     out = np.zeros(1, np.int64)
-    scratch = np.zeros(3 * len(losses) + 1, np.int64)
-    column = np.array(weights, np.int64)[:, None].copy()
-    tail.tails(np.array([losses], np.int64), column, tail_ppm, mean, scratch, out)
+    scratch = np.zeros(3 * (len(losses) + 1), np.int64)
+    tail.tails(np.array([losses], np.int64), np.array(weights, np.int64), tail_ppm, mean, scratch, out)
     return int(out[0])
 
 
@@ -141,7 +140,7 @@ def test_neither_the_order_of_accounts_nor_that_of_columns_changes_a_bit(books, 
     columns = random.permutation(SHORTFALL.values.shape[1] - 1)
     shuffled = SHORTFALL._replace(
         values=np.ascontiguousarray(SHORTFALL.values[:, np.concatenate([[0], 1 + columns])]),
-        scenario_params=np.ascontiguousarray(SHORTFALL.scenario_params[columns]),
+        scenario_params=np.ascontiguousarray(SHORTFALL.scenario_params[:, columns]),
     )
     model = MODELS["expected-shortfall"]
     first = evaluate_bound(accounts_of(held, cash), SHORTFALL, model)

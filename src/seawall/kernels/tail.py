@@ -2,9 +2,10 @@
 
 Columns of `values`: the mark, then the value of one lot in each of S scenarios. An account's loss in a
 scenario is mark − column, one integer; scenarios carry integer weights that add up to one million. Only
-the columns inside the tail are ever ordered: a min-heap holds the worst ones while the sums are walked
-in blocks, and a block whose greatest loss is below the heap's least is passed in one comparison. Equal
-losses are interchangeable, so the result does not depend on the order of columns or of accounts.
+the columns near the tail are ever ordered: bisection between the least and the greatest sum finds a level
+that cuts off the tail and little more, by passes that only add up weights and so vectorise; what lies
+beyond is sorted. A heap, which touches each column once, was twice as slow: its branches are coin tosses.
+Equal losses are interchangeable, so the result does not depend on the order of columns or of accounts.
 
 Floats enter once per leg and column, in `fill_board`, and are rounded down once, to nano; every
 loss then pays one nano per lot, the most that those roundings can have hidden.
@@ -30,8 +31,10 @@ from seawall.kernels.rows import (
     option_life,
 )
 
-BLOCK = 32  # columns that one comparison may pass
+FEW = 64  # columns that are sorted by insertion
 VOL_MULTIPLE_MIN = 0.05  # no scenario takes a volatility below a twentieth of today's
+
+# scenario_params[0]: the weights of the columns, ppm, one row so that passes over them vectorise
 
 # extra[:, k]: integers per leg
 EXTRA_CHARGE = 0  # nano per lot of either side, both contexts: the haircut of collateral
@@ -115,44 +118,58 @@ def fill_board(legs, index, now_ns, rate, moves_ppm, multiple, log_multiple, vol
 
 @inner
 def _project(values, legs, lots, start, stop, sums):
-    """sums[c] = Σ lots · value; two positions a pass, since the passes over `sums` cost as much as the rows."""
+    """sums[c] = Σ lots · value; four positions a pass, since the passes over `sums` cost as much as the rows."""
     columns = sums.shape[0]
     p = start
-    if (stop - start) % 2 == 1:
-        a, x = values[legs[p]], lots[p]
+    for c in range(columns):
+        sums[c] = 0
+    while p + 4 <= stop:
+        a, b, c_, d = values[legs[p]], values[legs[p + 1]], values[legs[p + 2]], values[legs[p + 3]]
+        x, y, z, w = lots[p], lots[p + 1], lots[p + 2], lots[p + 3]
         for c in range(columns):
-            sums[c] = x * a[c]
-        p += 1
-    else:
-        for c in range(columns):
-            sums[c] = 0
+            sums[c] += x * a[c] + y * b[c] + z * c_[c] + w * d[c]
+        p += 4
     while p < stop:
         a, x = values[legs[p]], lots[p]
-        b, y = values[legs[p + 1]], lots[p + 1]
         for c in range(columns):
-            sums[c] += x * a[c] + y * b[c]
-        p += 2
+            sums[c] += x * a[c]
+        p += 1
 
 
 @inner
-def _push(losses, weights, count, loss, weight):
-    """Adds to the min-heap of `count` entries."""
-    i = count
-    while i > 0:
-        parent = (i - 1) // 2
-        if losses[parent] <= loss:
+def _weight_below(sums, weights_ppm, cut):
+    """Weight of the columns with sums <= cut: a pass without branches, which vectorises."""
+    total = 0
+    for s in range(weights_ppm.shape[0]):
+        total += weights_ppm[s] if sums[1 + s] <= cut else 0
+    return total
+
+
+@inner
+def _cut(sums, weights_ppm, tail_ppm, least, greatest):
+    """A level at or below which lies a weight of tail_ppm at least, and of twice that at most where
+    bisection finds such a one: what is left to sort is then a few columns."""
+    low = least - 1  # nothing lies there
+    high = greatest
+    weight = MILLION
+    while weight > 2 * tail_ppm:
+        middle = (low & high) + ((low ^ high) >> 1)  # of any two int64, without overflow
+        if middle == low:
             break
-        losses[i] = losses[parent]
-        weights[i] = weights[parent]
-        i = parent
-    losses[i] = loss
-    weights[i] = weight
+        below = _weight_below(sums, weights_ppm, middle)
+        if below >= tail_ppm:
+            high = middle
+            weight = below
+        else:
+            low = middle
+    return high
 
 
 @inner
-def _sift(losses, weights, count, loss, weight):
-    """Puts an entry in the place of the root of a heap of `count` entries."""
-    i = 0
+def _sift(losses, weights, start, count):
+    """Restores the min-heap of `count` entries below entry `start`."""
+    loss, weight = losses[start], weights[start]
+    i = start
     while True:
         child = 2 * i + 1
         if child >= count:
@@ -169,57 +186,54 @@ def _sift(losses, weights, count, loss, weight):
 
 
 @inner
-def _keep(losses, weights, count, total, loss, weight, tail_ppm):
-    """One more loss for the heap, less those that the tail no longer reaches: (count, total weight)."""
-    if count > 0 and total + weight - weights[0] >= tail_ppm and loss >= losses[0]:
-        total += weight - weights[0]
-        _sift(losses, weights, count, loss, weight)
-    else:
-        _push(losses, weights, count, loss, weight)
-        count += 1
-        total += weight
-    while count > 1 and total - weights[0] >= tail_ppm:
-        total -= weights[0]
-        count -= 1
-        _sift(losses, weights, count, losses[count], weights[count])
-    return count, total
+def _sort(losses, weights, count):
+    """Greatest loss first: by insertion where they are few, else by a heap, never in quadratic time."""
+    if count <= FEW:
+        for k in range(1, count):
+            loss, weight = losses[k], weights[k]
+            i = k
+            while i > 0 and losses[i - 1] < loss:
+                losses[i] = losses[i - 1]
+                weights[i] = weights[i - 1]
+                i -= 1
+            losses[i] = loss
+            weights[i] = weight
+        return
+    for start in range(count // 2 - 1, -1, -1):
+        _sift(losses, weights, start, count)
+    for last in range(count - 1, 0, -1):
+        losses[0], losses[last] = losses[last], losses[0]
+        weights[0], weights[last] = weights[last], weights[0]
+        _sift(losses, weights, 0, last)
 
 
 @inner
-def worst_of(sums, scenario_params, tail_ppm, losses, weights):
-    """The worst columns, until their weights reach tail_ppm: how many, and the first of the very worst.
+def worst_of(sums, weights_ppm, tail_ppm, losses, weights):
+    """The worst columns, of a weight of tail_ppm at least: how many, and the first of the very worst (-1:
+    none loses).
 
-    sums: int64[1 + S]; losses, weights: int64[S], filled with the tail, worst first. A loss is
+    sums: int64[1 + S]; weights_ppm: int64[S]; losses, weights: int64[S + 1], filled worst first. A loss is
     sums[0] − sums[1 + s].
     """
-    columns = sums.shape[0] - 1
+    columns = weights_ppm.shape[0]
     mark = sums[0]
+    least = sums[1]
+    greatest = sums[1]
+    for s in range(columns):
+        least = min(least, sums[1 + s])
+        greatest = max(greatest, sums[1 + s])
+    cut = _cut(sums, weights_ppm, tail_ppm, least, greatest)
     count = 0
-    total = 0
-    greatest = 0
+    for s in range(columns):  # every entry is written, and kept by moving on
+        losses[count] = mark - sums[1 + s]
+        weights[count] = weights_ppm[s]
+        count += np.int64(sums[1 + s] <= cut)
+    _sort(losses, weights, count)
     index = -1
-    start = 0
-    while start < columns:
-        stop = min(start + BLOCK, columns)
-        least = sums[1 + start]
-        for s in range(start, stop):
-            least = min(least, sums[1 + s])
-        if mark - least > greatest:
-            greatest = mark - least
-            index = start
-            while sums[1 + index] != least:
-                index += 1
-        if total < tail_ppm or mark - least > losses[0]:
-            for s in range(start, stop):
-                loss = mark - sums[1 + s]
-                if total < tail_ppm or loss > losses[0]:
-                    count, total = _keep(losses, weights, count, total, loss, scenario_params[s, 0], tail_ppm)
-        start = stop
-    for last in range(count - 1, 0, -1):
-        loss, weight = losses[last], weights[last]
-        losses[last] = losses[0]
-        weights[last] = weights[0]
-        _sift(losses, weights, last, loss, weight)
+    if least < mark:
+        index = 0
+        while sums[1 + index] != least:
+            index += 1
     return count, index
 
 
@@ -340,7 +354,7 @@ def account(tables, legs, lots, start, stop, cash_nano, scratch, out):
         equity += sums[0] - shorts
         tail_initial, tail_maintenance = scalars[SCALAR_TAIL_INITIAL], scalars[SCALAR_TAIL_MAINTENANCE]
         reach = max(tail_initial, tail_maintenance)
-        count, out[3] = worst_of(sums, tables.scenario_params, reach, losses, weights)
+        count, out[3] = worst_of(sums, tables.scenario_params[0], reach, losses, weights)
         mean = scalars[SCALAR_MEAN] != 0
         minimum = mul_ppm_ceil(naked, scalars[SCALAR_SHORT_MINIMUM])
         initial = max(measure(losses, weights, count, tail_initial, mean) + size, minimum, 0)
@@ -356,11 +370,11 @@ def account(tables, legs, lots, start, stop, cash_nano, scratch, out):
 
 @entry
 def tails(losses_of, weights_ppm, tail_ppm, mean, scratch, out):
-    """out[a] = the measure of each row of losses (int64[A, S]); weights_ppm: int64[S, 1], scratch: int64[2·S + 1 + S]."""
+    """out[a] = the measure of row a of losses (int64[A, S]); weights_ppm: int64[S]; scratch: int64[3·(S + 1)]."""
     columns = losses_of.shape[1]
-    sums = scratch[: columns + 1]
-    losses = scratch[columns + 1 : 2 * columns + 1]
-    weights = scratch[2 * columns + 1 : 3 * columns + 1]
+    sums = scratch[0 : columns + 1]
+    losses = scratch[columns + 1 : 2 * columns + 2]
+    weights = scratch[2 * columns + 2 : 3 * columns + 3]
     for a in range(losses_of.shape[0]):
         sums[0] = 0
         for s in range(columns):

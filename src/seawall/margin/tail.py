@@ -89,7 +89,7 @@ class TailModel(Model):
         found = self.moves(underlyings)
         count, columns = found.moves_ppm.shape
         losses = np.stack([-found.moves_ppm, found.moves_ppm], axis=1).reshape(2 * count, columns) * THOUSANDTHS
-        scratch = np.zeros(3 * columns + 1, np.int64)
+        scratch = np.zeros(3 * (columns + 1), np.int64)
         out = np.zeros((2, 2 * count), np.int64)
         p = self.parameters
         for k, (confidence, factor) in enumerate(
@@ -98,7 +98,7 @@ class TailModel(Model):
                 (p.maintenance_confidence_ppm, p.maintenance_factor_ppm),
             )
         ):
-            tail.tails(losses, found.weights_ppm[:, None].copy(), PPM - confidence, self.mean, scratch, out[k])
+            tail.tails(losses, found.weights_ppm, PPM - confidence, self.mean, scratch, out[k])
             out[k] = -(-np.maximum(out[k], 0) * factor // (PPM * THOUSANDTHS))
         return out.reshape(2, count, 2).transpose(1, 2, 0)
 
@@ -151,7 +151,7 @@ class TailModel(Model):
             leg_underlying=legs.underlying,
             leg_right=legs.right,
             block_params=np.zeros((1, 1), np.int64),
-            scenario_params=found.weights_ppm[:, None].copy(),
+            scenario_params=found.weights_ppm[None, :].copy(),
             underlying_params=self._underlying_params(market.underlyings),
             scalars=self._scalars(),
         )

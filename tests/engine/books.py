@@ -32,6 +32,8 @@ LISTED = {
     "dydx": frozenset({"perpetual"}),
     "derive-standard": frozenset({"spot", "perpetual", "option"}),
     "derive-portfolio": frozenset({"spot", "perpetual", "option"}),
+    "expected-shortfall": EVERYTHING,
+    "value-at-risk": EVERYTHING,
 }
 MODELS = tuple(LISTED)
 

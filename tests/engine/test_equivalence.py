@@ -107,7 +107,7 @@ def test_a_price_that_travels_far_beyond_where_it_began_hides_nobody(model_name,
     assert pair.engine.audit() == []
 
 
-@pytest.mark.parametrize("model_name", ["fixed", "cross", "portfolio", "derive-standard", "derive-portfolio"])
+@pytest.mark.parametrize("model_name", ["fixed", "cross", "portfolio", "derive-standard", "derive-portfolio", "expected-shortfall"])
 def test_contracts_that_pass_their_expiry_while_nothing_else_happens(model_name):
     case = random_case(11, model_name)
     pair = Pair(case)

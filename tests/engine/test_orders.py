@@ -108,7 +108,7 @@ def test_selling_a_hedge_is_refused_although_the_position_gets_smaller():
 # -- what an open order costs --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model_name", [*CERTIFIED, "derive-standard", "derive-portfolio", "dydx"])
+@pytest.mark.parametrize("model_name", [*CERTIFIED, "expected-shortfall", "derive-standard", "derive-portfolio", "dydx"])
 def test_an_open_order_raises_initial_margin_and_neither_equity_nor_maintenance(model_name):
     case = random_case(5, model_name)
     engine = Engine(case.book, case.market, case.model)

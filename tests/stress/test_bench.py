@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from seawall.core.errors import InputError, InvariantError
-from seawall.stress.bench import GOALS, run, startup, sweep
+from seawall.stress.bench import GOALS, run, shortfall, startup, sweep
 from seawall.stress.bench.measure import Goal, interleaved, machine, measured
 from seawall.stress.bench.registry import FAMILIES, family_of
 
@@ -25,6 +25,7 @@ MUST_REACH = {
     "risk_array_vs_quantlib_formula": (6.0, True),
     "risk_array_vs_quantlib_engine": (50.0, True),
     "what_if_p99_us": (100.0, False),
+    "es_vs_numpy": (5.0, True),
     "tick_growth_10x": (1.5, False),
     "state_gb": (1.5, False),
     "help_s": (0.3, False),
@@ -91,7 +92,14 @@ def test_every_baseline_of_the_sweep_finds_the_same_worst_column():
         assert difference.max() < 1_000, make.__name__
 
 
-@pytest.mark.parametrize("family", ["risk_array", "sweep"])
+def test_a_shortfall_of_another_size_stops_the_bench():
+    ours, size = np.array([5_000_000, 0]), np.array([100, 100])
+    shortfall._check_same(ours, np.array([5e9 - 100, -7e9]), size)
+    with pytest.raises(AssertionError, match="account 0"):
+        shortfall._check_same(ours, np.array([5.1e9, -7e9]), size)
+
+
+@pytest.mark.parametrize("family", ["risk_array", "shortfall", "sweep"])
 def test_a_family_runs_on_a_small_book_and_its_report_is_plain_json(family):
     report = run([family], quick=True)
     assert {one["name"] for one in report["measures"]} == set(FAMILIES[family])

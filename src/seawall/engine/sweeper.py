@@ -166,7 +166,9 @@ class Sweeper:
     def _paid(self, changes: Sequence[tuple[int, int]], paid_nano: int | None) -> int:
         if paid_nano is not None:
             return paid_nano
-        return sum(lots * self.mark_nano(leg) + (1 - lots if lots < 0 else 0) for leg, lots in changes)
+        # an option's value is rounded down: its seller gets no more
+        rounded = sum(1 - lots for leg, lots in changes if lots < 0 and self.tables.leg_right[leg])
+        return rounded + sum(lots * self.mark_nano(leg) for leg, lots in changes)
 
     def sweep(self, at_ns: int) -> np.ndarray:
         return self.sweep_on(self.model.tables(self.desk.snapshot(at_ns)))

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from seawall.kernels import blocks, cells, payoff, tiers
-from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, TIERS, Tables
+from seawall.kernels import blocks, cells, payoff, tail, tiers
+from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, TAIL, TIERS, Tables
 
 
 def evaluate_accounts(
@@ -63,4 +63,11 @@ def _payoff(tables, starts, stops, legs, lots, cash_nano, out):
         payoff.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], scratch, out[a])
 
 
-_LOOPS = {TIERS: _tiers, CELLS: _cells, BLOCKS: _blocks, PAYOFF: _payoff}
+@njit(nogil=True, cache=True, error_model="numpy")
+def _tail(tables, starts, stops, legs, lots, cash_nano, out):
+    scratch = np.zeros(2 + 3 * tables.values.shape[1], np.int64)
+    for a in range(len(out)):
+        tail.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], scratch, out[a])
+
+
+_LOOPS = {TIERS: _tiers, CELLS: _cells, BLOCKS: _blocks, PAYOFF: _payoff, TAIL: _tail}

@@ -14,6 +14,8 @@ TIERS = 0
 CELLS = 1
 BLOCKS = 2
 PAYOFF = 3
+TAIL = 4
+QUADRATIC = 5
 
 
 class Tables(NamedTuple):

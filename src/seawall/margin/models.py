@@ -27,6 +27,18 @@ def _portfolio(**parameters: Any) -> Model:
     return PortfolioModel(_parameters(PortfolioParameters, parameters))
 
 
+def _expected_shortfall(**parameters: Any) -> Model:
+    from seawall.margin.tail import ExpectedShortfallModel, ExpectedShortfallParameters
+
+    return ExpectedShortfallModel(_parameters(ExpectedShortfallParameters, parameters))
+
+
+def _value_at_risk(**parameters: Any) -> Model:
+    from seawall.margin.tail import ValueAtRiskModel, ValueAtRiskParameters
+
+    return ValueAtRiskModel(_parameters(ValueAtRiskParameters, parameters))
+
+
 def _derive_standard(**parameters: Any) -> Model:
     from seawall.margin.venues.derive_standard import derive_standard
 
@@ -49,6 +61,8 @@ _MODELS: dict[str, Callable[..., Model]] = {
     "fixed": _fixed,
     "cross": _cross,
     "portfolio": _portfolio,
+    "expected-shortfall": _expected_shortfall,
+    "value-at-risk": _value_at_risk,
     "derive-standard": _derive_standard,
     "derive-portfolio": _derive_portfolio,
     "dydx": _dydx,

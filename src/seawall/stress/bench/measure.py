@@ -52,6 +52,7 @@ GOALS: dict[str, Goal] = {
     "sweep_vs_duckdb": Goal("x", 30.0),
     "sweep_vs_pandas": Goal("x", 60.0),
     "portfolio_sweep_ms": Goal("ms", None, at_least=False),
+    "es_vs_numpy": Goal("x", 5.0),
     "what_if_p99_us": Goal("us", 100.0, at_least=False),
     "tick_vs_sweep_calm": Goal("x", 10_000.0),
     "tick_vs_sweep_crash": Goal("x", 200.0),

@@ -69,7 +69,7 @@ class Single:
     Attributes: prices_nano int64[U], iv float64[n], now_ns: the present, from which questions depart.
     """
 
-    def __init__(self, market: Any, model: Any, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> None:
+    def __init__(self, market: Any, model: Any, legs: Any, lots: Any, cash_nano: int) -> None:
         self.market = market
         self.model = resolve(model)
         self.of_board = np.asarray(legs, np.int32)

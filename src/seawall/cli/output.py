@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "money", "note", "print_json", "print_table", "progress_bar", "status", "take"]
+__all__ = ["console", "exact", "money", "note", "print_json", "print_table", "progress_bar", "status", "take"]
 
 
 def print_json(value: Any) -> None:
@@ -55,6 +55,12 @@ def note(text: str) -> None:
 def money(micro: int) -> str:
     """Micro-quote as text with two decimals and thousands marks, for people."""
     return f"{micro / 1e6:,.2f}"
+
+
+def exact(micro: int) -> str:
+    """Micro-quote as a decimal string with all six places, for machines."""
+    sign = "-" if micro < 0 else ""
+    return f"{sign}{abs(micro) // 10**6}.{abs(micro) % 10**6:06d}"
 
 
 @contextmanager

@@ -1,0 +1,97 @@
+"""`liquidation-price`, `what-if` and `diff`: tables for people, JSON for machines, one line for nonsense."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from typer.testing import CliRunner
+
+from seawall.cli.app import app
+from tests.cli.test_bad_input import BOOK, MARKET, OPTION
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "market.json").write_text(json.dumps(MARKET))
+    prices = {"BTC": {"index": "110000"}, "ETH": {"index": "3900"}}
+    later = MARKET | {"as_of": "2025-10-11T21:00:00Z", "underlyings": prices}
+    (tmp_path / "later.json").write_text(json.dumps(later))
+    (tmp_path / "book.csv").write_text(BOOK)
+    return tmp_path
+
+
+def invoke(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def answer(*words):
+    done = invoke(*words, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_liquidation_prices_are_crossings_that_what_if_confirms(folder):
+    found = answer("liquidation-price", "book.csv", "market.json", "alice")
+    (btc,) = found["underlyings"]
+    assert btc["complete"]
+    assert [each["liquidated"] for each in btc["crossings"]] == ["below", "above"]
+    for each in btc["crossings"]:
+        assert Decimal(each["above"]) - Decimal(each["below"]) == Decimal(btc["tick"])
+        for side in ("below", "above"):
+            move = (Decimal(each[side]) / 113000 - 1) * 100
+            after = answer("what-if", "book.csv", "market.json", "alice", "--move", f"BTC={move:f}%")["after"]
+            assert after["health"] == each[f"health_{side}"]
+    shown = invoke("liquidation-price", "book.csv", "market.json", "alice")
+    assert "at or below" in shown.stdout
+    assert "at or above" in shown.stdout
+
+
+def test_what_if_shows_before_and_after(folder):
+    found = answer("what-if", "book.csv", "market.json", "alice", "--deposit", "100.5")
+    assert Decimal(found["after"]["equity"]) - Decimal(found["before"]["equity"]) == Decimal("100.5")
+    assert found["withdrawable"] == found["before"]["free_collateral"]
+    words = ("--trade", "BTC-PERP=0.5", "--trade", f"{OPTION}=-1@9000", "--move", "BTC=-10%", "--vol", "+20%")
+    shown = invoke("what-if", "book.csv", "market.json", "alice", *words)
+    assert shown.exit_code == 0, shown.output
+    assert "liquidatable" in shown.stdout
+
+
+def test_diff_parts_sum_to_the_whole(folder):
+    found = answer("diff", "book.csv", "market.json", "book.csv", "later.json")
+    for name in ("equity", "initial_margin", "maintenance_margin"):
+        moved = sum(Decimal(part[name]) for part in found["parts"])
+        assert Decimal(found["before"][name]) + moved == Decimal(found["after"][name])
+    assert [part["part"] for part in found["parts"]][:3] == ["spot", "vol", "time"]
+    shown = invoke("diff", "book.csv", "market.json", "book.csv", "later.json", "--account", "alice")
+    assert shown.exit_code == 0
+    assert "trades and cash" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (("liquidation-price", "book.csv", "market.json", "nobody"), "account"),
+        (("liquidation-price", "book.csv", "market.json", "alice", "--low", "abc"), "low"),
+        (("liquidation-price", "book.csv", "market.json", "alice", "-u", "XRP"), "underlying"),
+        (("liquidation-price", "book.csv", "market.json", "alice", "--tick", "1e-12"), "tick"),
+        (("liquidation-price", "book.csv", "market.json", "alice", "--beta", "nan"), "beta of ETH"),
+        (("what-if", "book.csv", "market.json", "alice", "--move", "BTC=10"), "--move BTC"),
+        (("what-if", "book.csv", "market.json", "alice", "--move", "XRP=-1%"), "underlying"),
+        (("what-if", "book.csv", "market.json", "alice", "--vol", "-100%"), "--vol"),
+        (("what-if", "book.csv", "market.json", "alice", "--trade", "X"), "--trade"),
+        (("what-if", "book.csv", "market.json", "alice", "--trade", "BTC-PERP=0.00001"), "quantity of BTC-PERP"),
+        (("what-if", "book.csv", "market.json", "alice", "--trade", "BTC-PERP=1@-5"), "price of BTC-PERP"),
+        (("what-if", "book.csv", "market.json", "alice", "--deposit", "x"), "deposit"),
+        (("diff", "book.csv", "later.json", "book.csv", "market.json"), "the later market"),
+        (("diff", "book.csv", "market.json", "book.csv", "later.json", "--account", "nobody"), "account"),
+    ],
+)
+def test_nonsense_is_one_line(folder, words, place):
+    done = invoke(*words)
+    assert done.exit_code == 2, done.output
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"error: {place}: found ")
+    assert done.stderr.count("\n") == 1

@@ -53,6 +53,7 @@ GOALS: dict[str, Goal] = {
     "sweep_vs_pandas": Goal("x", 60.0),
     "portfolio_sweep_ms": Goal("ms", None, at_least=False),
     "what_if_p99_us": Goal("us", 100.0, at_least=False),
+    "explain_p99_us": Goal("us", 500.0, at_least=False),
     "tick_vs_sweep_calm": Goal("x", 10_000.0),
     "tick_vs_sweep_crash": Goal("x", 200.0),
     "tick_growth_10x": Goal("x", 1.5, at_least=False),

@@ -141,9 +141,9 @@ def _root(
 
 
 def _register() -> None:
-    from seawall.cli import bench, compare, conform, demo, history, margin, replay
+    from seawall.cli import bench, compare, conform, demo, explain, history, margin, replay
 
-    for module in (demo, replay, history, margin, compare, conform, bench):
+    for module in (demo, replay, history, margin, explain, compare, conform, bench):
         app.command(module.NAME)(module.command)
 
 

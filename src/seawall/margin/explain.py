@@ -53,8 +53,8 @@ class Position(NamedTuple):
 class Explanation:
     """One account of n legs, its margin in C components. Amounts are int64 micro of the settlement currency.
 
-    account, model, settlement: names. result: the one-row Result of `evaluate`. legs: their names; underlyings: one per
-    leg; lots: int64[n]. components: C names. cash_micro, equity_micro int64[n]: they sum to equity.
+    account, model, settlement: names. result: the one-row Result of `evaluate`. legs: their names; leg_rows int32[n]: their
+    rows in `Market.legs`; underlyings: one per leg; lots: int64[n]. components: C names. cash_micro, equity_micro int64[n]: they sum to equity.
     initial_micro, maintenance_micro: int64[n, C]; all of one sums to that margin, to the last micro.
     decided_by: which of the competing rules set the requirement, empty where there is one only.
     positions: what each saves, the most first.
@@ -71,6 +71,7 @@ class Explanation:
         self.result = Result([account], out[:1], calculator.model)
         self.legs = [market.legs.symbols[leg] for leg in legs.tolist()]
         self.underlyings = [market.legs.underlyings[u] for u in market.legs.underlying[legs].tolist()]
+        self.leg_rows = legs
         self.lots = lots
         self.components = tuple(name for name, _, _ in parts.columns)
         self.cash_micro = parts.cash
@@ -122,17 +123,14 @@ class Explanation:
 
     def quantity(self, leg: int) -> str:
         """Signed quantity of a leg in units of its instrument, a decimal."""
-        instrument = int(self._market.legs.instrument[self._row(leg)])
+        instrument = int(self._market.legs.instrument[self.leg_rows[leg]])
         if instrument < 0:
             return f"{int(self.lots[leg])} lots"
         lot = list(self._market.instruments.values())[instrument].lot
         return format_decimal(lot * int(self.lots[leg]))
 
-    def _row(self, leg: int) -> int:
-        return self._market.legs.symbols.index(self.legs[leg])
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, amounts as decimal strings."""
+    def to_dict(self, scenarios: int = 6) -> dict[str, Any]:
+        """All of it as plain values, amounts as decimal strings, and so many scenarios."""
         total = self.result
         return {
             "account": self.account,
@@ -164,7 +162,7 @@ class Explanation:
             ],
             "scenarios": [
                 {"scenario": one.name, "underlying": one.underlying, "loss": format_micro(one.loss_micro)}
-                for one in self.scenarios()
+                for one in self.scenarios(scenarios)
             ],
             "positions": [
                 {

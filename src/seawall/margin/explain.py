@@ -64,7 +64,6 @@ class Explanation:
         self, account: str, calculator: Calculator, legs: np.ndarray, lots: np.ndarray, parts: Parts, out: np.ndarray
     ) -> None:
         market = calculator.market
-        n, count = len(legs), len(parts.columns)
         self.account = account
         self.model = calculator.model.name
         self.settlement = market.settlement
@@ -73,11 +72,11 @@ class Explanation:
         self.underlyings = [market.legs.underlyings[u] for u in market.legs.underlying[legs].tolist()]
         self.leg_rows = legs
         self.lots = lots
-        self.components = tuple(name for name, _, _ in parts.columns)
+        self.components = tuple(parts.columns.names)
         self.cash_micro = parts.cash
         self.equity_micro = np.array(parts.equity, np.int64)
-        self.initial_micro = np.array([c[1] for c in parts.columns], np.int64).reshape(count, n).T
-        self.maintenance_micro = np.array([c[2] for c in parts.columns], np.int64).reshape(count, n).T
+        self.initial_micro = parts.columns.initial.T
+        self.maintenance_micro = parts.columns.maintenance.T
         self.decided_by = parts.decided_by
         self.positions: list[Position] = []
         self._parts = parts
@@ -95,11 +94,12 @@ class Explanation:
     def scenarios(self, count: int = 6) -> list[Scenario]:
         """The worst `count` scenarios, the worst first; without factors, add-ons and competing minima."""
         market, model = self._market, self._model
+        rows = [(loss, k, part) for part in self._parts.scenarios for k, loss in enumerate(part.losses)]
         found = []
-        for one in self._parts.scenarios[:count]:
-            words = model.worst_label(one.number) if one.block < 0 else self._settles(one.block, one.number)
-            underlying = "" if one.underlying < 0 else market.underlyings[one.underlying]
-            found.append(Scenario(words, underlying, -(-one.loss_nano // 1000)))
+        for loss, k, part in sorted(rows, key=lambda row: -row[0])[:count]:
+            words = model.worst_label(k) if part.block < 0 else self._settles(part.block, part.prices[k])
+            underlying = "" if part.underlying < 0 else market.underlyings[part.underlying]
+            found.append(Scenario(words, underlying, -(-loss // 1000)))
         return found
 
     def _settles(self, block: int, price_nano: int) -> str:

@@ -15,13 +15,15 @@ from seawall.kernels import blocks
 from seawall.kernels.tables import Tables
 from seawall.kernels.wide import PLACES
 from seawall.margin.parts.rounding import ceil_div, stepped
-from seawall.margin.parts.shares import Parts, ScenarioLoss
+from seawall.margin.parts.shares import Parts, ScenarioLoss, columns_of, nothing
 
 __all__ = ["split"]
 
 
 def split(tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> Parts:
     """Scenario (or basis contingency) and its rounding allowance, charges, naked shorts."""
+    if len(legs) == 0:
+        return nothing(cash_nano)
     values = tables.values[legs].astype(object)
     quantities = lots.tolist()
     groups, of_block = tables.leg_group[legs].tolist(), tables.leg_block[legs].tolist()
@@ -36,13 +38,11 @@ def split(tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) ->
         mine = [k for k, other in enumerate(of_underlying) if other == underlying]
         changes = _changes(tables, worth, quantities, of_block, mine)
         figures = [sum(move) + sum(slack) for move, slack in changes]
-        count = len(figures) - 1
         # the kernel's order of preference: the first scenario, then the contingency
         worst = min(range(len(figures)), key=lambda s: (figures[s], s))
         for k, move, slack in zip(mine, *changes[worst], strict=True):
             columns[0][k], columns[1][k] = -move, -slack
-        scenarios += [ScenarioLoss(underlying, s, -figure) for s, figure in enumerate(figures) if s <= count]
-    scenarios.sort(key=lambda one: -one.loss_nano)
+        scenarios.append(ScenarioLoss(underlying, -1, [-figure for figure in figures]))
     naked = _naked(tables, legs, quantities, groups, options)
     extra = tables.extra[legs].tolist()
     charge = [abs(q) * row[blocks.EXTRA_CHARGE] for q, row in zip(quantities, extra, strict=True)]
@@ -56,7 +56,7 @@ def split(tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) ->
     split_columns = [
         (row[0], sides[0][k * n : (k + 1) * n], sides[1][k * n : (k + 1) * n]) for k, row in enumerate(table)
     ]
-    return Parts(cash, equity, split_columns, scenarios, "scenario" if any(columns[0]) else "")
+    return Parts(cash, equity, columns_of(split_columns), scenarios, "scenario" if any(columns[0]) else "")
 
 
 def _down(factor: int) -> Callable[[int], int]:

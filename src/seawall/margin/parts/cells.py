@@ -17,7 +17,7 @@ from seawall.kernels import cells
 from seawall.kernels.muldiv import mul_div_floor_array
 from seawall.kernels.tables import Tables
 from seawall.margin.parts.rounding import apportion, ceil_div, stepped
-from seawall.margin.parts.shares import Column, Parts, ScenarioLoss
+from seawall.margin.parts.shares import Columns, Parts, ScenarioLoss, nothing
 
 __all__ = ["split"]
 
@@ -54,16 +54,15 @@ class _Scan(NamedTuple):
 def split(tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> Parts:
     """Scan or tail, gaps, short-option minimum, basis, concentration, haircuts, rounding of rows."""
     if len(legs) == 0:
-        return Parts(cash_nano // 1000, [], [], [], "")
+        return nothing(cash_nano)
     values, extra = tables.values[legs], tables.extra[legs]
     scan = _scan(tables, values, extra, legs, lots)
     cash, *equity = stepped([cash_nano, *scan.mark.tolist()], lambda nano: nano // 1000)
     offset_ppm = int(tables.scalars[cells.SCALAR_OFFSET])
     windows = _windows(tables, scan.underlyings)
     losses = _losses(scan, windows, offset_ppm)
-    order = sorted(range(len(losses)), key=lambda k: (-losses[k], k))
-    worst = order[0] if losses[order[0]] > 0 else -1
-    loss = max(0, losses[order[0]])
+    loss = max(0, *losses)
+    worst = losses.index(loss) if loss > 0 else -1
     minimum = _short_minimum(tables, extra, legs, lots)
     decided_by = "nothing to lose"
     risk: list[tuple[str, list[int]]] = []
@@ -75,43 +74,51 @@ def split(tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) ->
         risk, decided_by = _range(scan, windows, worst, offset_ppm), "scan"
     flat = _flat(tables, values, extra, legs, lots, scan)
     columns = _rounded(risk, flat, tables.scalars.tolist())
-    scenarios = [ScenarioLoss(-1, k, losses[k]) for k in order]
-    return Parts(cash, equity, columns, scenarios, decided_by)
+    return Parts(cash, equity, columns, [ScenarioLoss(-1, -1, losses)], decided_by)
 
 
 def _rounded(
     risk: Sequence[tuple[str, Sequence[int]]], flat: list[tuple[str, np.ndarray]], scalars: list[int]
-) -> list[Column]:
+) -> Columns:
     """Both requirements in micro: the factor and the last rounding in one step of the running total, which is
     the kernel's, since ⌈(⌈x⌉ + k)/1000⌉ = ⌈(x + k)/1000⌉ for whole k."""
     columns = [*risk, *flat]
     parts = np.array([part for _, part in columns], np.int64)
-    initial, maintenance = scalars[cells.SCALAR_INITIAL_FACTOR], scalars[cells.SCALAR_MAINTENANCE_FACTOR]
-    exposure = float(np.abs(parts.astype(np.float64)).sum())
-    sides = []
-    for factor in (initial, maintenance):
-        factors = [factor] * len(risk) + [PPM] * len(flat)
-        if exposure * max(factor, PPM) / PPM < EXACT_MAX:
-            sides.append(_steps(parts, np.array(factors, np.int64)[:, None]))
-            continue
-        scaled = [int(x) * f for row, f in zip(parts, factors, strict=True) for x in row]
-        sides.append(np.array(stepped(scaled, lambda x: ceil_div(x, 1000 * PPM)), np.int64).reshape(parts.shape))
-    return [(name, sides[0][k], sides[1][k]) for k, (name, _) in enumerate(columns)]
+    both = scalars[cells.SCALAR_INITIAL_FACTOR], scalars[cells.SCALAR_MAINTENANCE_FACTOR]
+    factors = [[factor] * len(risk) + [PPM] * len(flat) for factor in both]
+    if float(np.abs(parts.astype(np.float64)).sum()) * max(*both, PPM) / PPM < EXACT_MAX:
+        initial, maintenance = _steps(parts, np.array(factors, np.int64)[:, :, None])
+    else:
+        initial, maintenance = (
+            np.array(stepped(scaled, lambda x: ceil_div(x, 1000 * PPM)), np.int64).reshape(parts.shape)
+            for scaled in ([int(x) * f for row, f in zip(parts, side, strict=True) for x in row] for side in factors)
+        )
+    return Columns([name for name, _ in columns], initial, maintenance)
 
 
 def _steps(parts: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """`stepped` of parts · factors with ⌈x / 10⁹⌉ in int64: whole nano and their millionths apart."""
+    """`stepped` of parts · factors with ⌈x / 10⁹⌉ in int64: whole nano and their millionths apart.
+
+    parts: int64[C, n]; factors: int64[2, C, 1]; returns int64[2, C, n]."""
     rest = parts % PPM * factors
-    whole = (parts // PPM * factors + rest // PPM).ravel().cumsum()
-    millionths = (rest % PPM).ravel().cumsum()
+    whole = (parts // PPM * factors + rest // PPM).reshape(2, -1).cumsum(axis=1)
+    millionths = (rest % PPM).reshape(2, -1).cumsum(axis=1)
     micro = -(-(whole - -millionths // PPM) // 1000)
-    return np.diff(micro, prepend=0).reshape(parts.shape)
+    micro[:, 1:] -= micro[:, :-1].copy()
+    return micro.reshape(rest.shape)
+
+
+def _changes_of(ids: np.ndarray) -> np.ndarray:
+    """bool[n]: where a run of equal ids begins."""
+    new = np.ones(len(ids), bool)
+    np.not_equal(ids[1:], ids[:-1], out=new[1:])
+    return new
 
 
 def _scan(tables: Tables, values: np.ndarray, extra: np.ndarray, legs: np.ndarray, lots: np.ndarray) -> _Scan:
     underlying = tables.leg_underlying[legs]
     group = tables.leg_group[legs]
-    starts = np.flatnonzero(np.diff(underlying, prepend=-1))
+    starts = np.flatnonzero(_changes_of(underlying))
     ends = [*starts[1:].tolist(), len(legs)]
     option = group >= 0
     column = lots[:, None]
@@ -215,23 +222,25 @@ def _range(scan: _Scan, windows: np.ndarray, worst: int, offset_ppm: int) -> lis
     step, row = divmod(worst, ROWS)
     chosen = np.where(windows[:, step], scan.floor[:, row], NEVER).argmin(axis=1).tolist()
     found: list[list[int]] = [[], [], []]
+    every = np.arange(len(chosen))
+    sides = scan.side[every, row, chosen]
+    bounds = scan.bound[every, row, chosen].tolist()
+    dips = scan.dip[every, row, sides, chosen].tolist()
     for u, (first, last) in enumerate(scan.spans):
-        cell = chosen[u]
-        side = int(scan.side[u, row, cell])
-        at = 1 + (row + side) * cells.NODES + cell
-        a, b = scan.worth[first:last, at], scan.worth[first:last, at + 1]
-        apart = int(a.sum()) - int(b.sum())
-        corner = a if apart <= 0 else b
-        move = (corner - scan.mark[first:last]).tolist()
-        dip = int(scan.dip[u, row, side, cell])
-        bent = [0] * len(move)
-        if dip:
-            bent = _bent(dip, scan.gap[first:last, row, cell].tolist(), (a - b).tolist(), apart)
-        bound = scan.bounds[int(scan.bound[u, row, cell])][first:last, row, cell].tolist()
+        cell, n = chosen[u], last - first
+        at = 1 + (row + int(sides[u])) * cells.NODES + cell
+        a, b = scan.worth[first:last, at : at + 2].T.tolist()
+        apart = sum(a) - sum(b)
+        mark = scan.mark[first:last].tolist()
+        move = [value - now for value, now in zip(a if apart <= 0 else b, mark, strict=True)]
+        bent = [0] * n
+        if dips[u]:
+            differences = [x - y for x, y in zip(a, b, strict=True)]
+            bent = _bent(dips[u], scan.gap[first:last, row, cell].tolist(), differences, apart)
+        bound = scan.bounds[bounds[u]][first:last, row, cell].tolist()
         changes = [*move, *(-x for x in bent), *(-x for x in bound)]
         if sum(changes) > 0:
             changes = stepped(changes, lambda x: x * offset_ppm // PPM)
-        n = last - first
         for k, part in enumerate(found):
             part.extend(-x for x in changes[k * n : (k + 1) * n])
     return list(zip(("scan", "gap in spot", "gap in volatility"), found, strict=True))
@@ -277,7 +286,7 @@ def _flat(
     up = lots * (values[:, cells.BASIS] - mark)
     down = lots * (values[:, cells.BASIS + 1] - mark)
     block = tables.leg_block[legs]
-    new = np.diff(block, prepend=-1) != 0
+    new = _changes_of(block)
     starts, of = np.flatnonzero(new), np.cumsum(new) - 1
     ups, downs = np.add.reduceat(up, starts), np.add.reduceat(down, starts)
     basis = -np.where((ups <= downs)[of], up, down) * (np.minimum(ups, downs) < 0)[of]

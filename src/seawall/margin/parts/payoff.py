@@ -15,7 +15,7 @@ from seawall.kernels import payoff
 from seawall.kernels.tables import Tables
 from seawall.kernels.wide import PLACES
 from seawall.margin.parts.rounding import stepped
-from seawall.margin.parts.shares import Parts, ScenarioLoss
+from seawall.margin.parts.shares import Parts, ScenarioLoss, columns_of
 
 __all__ = ["split"]
 
@@ -68,12 +68,11 @@ def split(tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) ->
         worst = min(totals)
         price = prices[totals.index(worst)]
         underlying = int(tables.leg_underlying[legs[mine[0]]])
-        scenarios += [ScenarioLoss(underlying, at, -total, block) for at, total in zip(prices, totals, strict=True)]
+        scenarios.append(ScenarioLoss(underlying, block, [-total for total in totals], prices))
         paid = [leg.payoff_at(price) if worst < 0 else 0 for leg in options]
         for context in range(2):
             per_unit = int(tables.block_params[block, context])
             rules.add(_block(parts[context], context, mine, options, paid, per_unit))
-    scenarios.sort(key=lambda one: -one.loss_nano)
     total = cash_nano + sum(worth)
 
     def difference(required: int) -> int:
@@ -83,7 +82,7 @@ def split(tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) ->
     columns = [
         (name, sides[0][k * n : (k + 1) * n], sides[1][k * n : (k + 1) * n]) for k, name in enumerate(NAMES)
     ]
-    return Parts(cash, equity, columns, scenarios, " and ".join(sorted(rules)))
+    return Parts(cash, equity, columns_of(columns), scenarios, " and ".join(sorted(rules)))
 
 
 def _block(

@@ -10,7 +10,7 @@ import numpy as np
 from seawall.kernels import tiers
 from seawall.kernels.tables import Tables
 from seawall.margin.parts.rounding import ceil_div, stepped
-from seawall.margin.parts.shares import Parts
+from seawall.margin.parts.shares import Parts, columns_of
 
 __all__ = ["split"]
 
@@ -48,7 +48,7 @@ def split(tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) ->
         ("haircuts", haircut, haircut),
         ("options not credited", uncredited, uncredited),
     ]
-    return Parts(cash, equity, columns, [], "")
+    return Parts(cash, equity, columns_of(columns), [], "")
 
 
 def _position(tables: Tables, row: list[int], size: int, truncate: bool) -> tuple[int, int]:

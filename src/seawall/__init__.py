@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seawall.ledger.book import Book
     from seawall.margin import models
     from seawall.margin.evaluate import evaluate
+    from seawall.margin.explain import explain
     from seawall.margin.whatif import what_if
     from seawall.market.market import Market
 
@@ -34,6 +35,7 @@ __all__ = [
     "SeawallError",
     "__version__",
     "evaluate",
+    "explain",
     "models",
     "what_if",
 ]
@@ -47,6 +49,7 @@ _HOMES = {
     "MissingExtra": "seawall.core.errors",
     "SeawallError": "seawall.core.errors",
     "evaluate": "seawall.margin.evaluate",
+    "explain": "seawall.margin.explain",
     "models": "seawall.margin",
     "what_if": "seawall.margin.whatif",
 }

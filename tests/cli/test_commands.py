@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from conftest import environment, shared_dir
 from seawall.cli.app import app
 
-COMMANDS = ("demo", "replay", "history", "margin", "compare", "conform", "bench",
+COMMANDS = ("demo", "replay", "history", "margin", "explain", "compare", "conform", "bench",
             "liquidation-price", "what-if", "diff")  # fmt: skip
 SECONDS_MAX = 120
 

@@ -14,6 +14,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.S | re.M)
 SHELL = next(text for kind, text in BLOCKS if kind == "sh" and "cat > market.json" in text)
 TABLE = next(text for kind, text in BLOCKS if not kind and "initial margin" in text)
+EXPLAINED = next(text for kind, text in BLOCKS if not kind and "saves initial" in text)
 PYTHON = next(text for kind, text in BLOCKS if kind == "python")
 
 
@@ -31,6 +32,13 @@ def test_the_commands_print_the_table_that_the_readme_shows(done):
     _, out = done
     printed = {line.strip() for line in out.splitlines()}
     assert {line.strip() for line in TABLE.splitlines() if line.strip()} <= printed
+
+
+def test_the_explanation_is_the_one_that_the_readme_shows(done):
+    folder, out = done
+    printed = {line.strip() for line in out.splitlines()}
+    assert {line.strip() for line in EXPLAINED.splitlines() if line.strip()} <= printed
+    assert (folder / "bob.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_replay_leaves_what_the_readme_says(done):

@@ -26,6 +26,7 @@ MUST_REACH = {
     "risk_array_vs_quantlib_engine": (50.0, True),
     "what_if_p99_us": (100.0, False),
     "es_vs_numpy": (5.0, True),
+    "explain_p99_us": (500.0, False),
     "tick_growth_10x": (1.5, False),
     "state_gb": (1.5, False),
     "help_s": (0.3, False),

@@ -141,9 +141,9 @@ def _root(
 
 
 def _register() -> None:
-    from seawall.cli import bench, compare, conform, demo, diff, history, liquidation, margin, replay, what_if
+    from seawall.cli import bench, compare, conform, demo, diff, explain, history, liquidation, margin, replay, what_if
 
-    for module in (demo, replay, history, margin, liquidation, what_if, diff, compare, conform, bench):
+    for module in (demo, replay, history, margin, explain, liquidation, what_if, diff, compare, conform, bench):
         app.command(module.NAME)(module.command)
 
 

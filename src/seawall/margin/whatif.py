@@ -90,9 +90,14 @@ def what_if(book: Any, market: Any, model: str | Model, account: str, trades: Tr
     trades: {instrument: signed quantity} or pairs. Raises InputError for names and quantities
     that the market does not have, LimitExceeded where the account would be worth too much.
     """
+    return prepared(book, market, model).what_if(account, trades)
+
+
+def prepared(book: Any, market: Any, model: str | Model) -> Calculator:
+    """The calculator of the last question where it was about the same book, market and model, or a new one."""
     for of_book, of_market, of_model, calculator in tuple(_last):
         if of_book is book and of_market is market and (of_model is model or of_model == model):
-            return calculator.what_if(account, trades)
+            return calculator
     calculator = Calculator(book, market, model)
     _last[:] = [(book, market, model, calculator)]
-    return calculator.what_if(account, trades)
+    return calculator

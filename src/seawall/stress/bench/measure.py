@@ -55,6 +55,7 @@ GOALS: dict[str, Goal] = {
     "es_vs_numpy": Goal("x", 5.0),
     "what_if_p99_us": Goal("us", 100.0, at_least=False),
     "liquidation_set_ms": Goal("ms", 5.0, at_least=False),
+    "explain_p99_us": Goal("us", 500.0, at_least=False),
     "tick_vs_sweep_calm": Goal("x", 10_000.0),
     "tick_vs_sweep_crash": Goal("x", 200.0),
     "tick_growth_10x": Goal("x", 1.5, at_least=False),

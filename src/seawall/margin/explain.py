@@ -7,6 +7,7 @@ ours: an InvariantError, never a remainder.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,8 +69,6 @@ class Explanation:
         self.model = calculator.model.name
         self.settlement = market.settlement
         self.result = Result([account], out[:1], calculator.model)
-        self.legs = [market.legs.symbols[leg] for leg in legs.tolist()]
-        self.underlyings = [market.legs.underlyings[u] for u in market.legs.underlying[legs].tolist()]
         self.leg_rows = legs
         self.lots = lots
         self.components = tuple(parts.columns.names)
@@ -85,6 +84,17 @@ class Explanation:
         equity = parts.cash + int(self.equity_micro.sum())
         sums = [equity, int(self.initial_micro.sum()), int(self.maintenance_micro.sum())]
         invariant(sums == out[0, :3].tolist(), "the parts of a margin sum to it")
+
+    @cached_property
+    def legs(self) -> list[str]:
+        """Names of the legs."""
+        return [self._market.legs.symbols[leg] for leg in self.leg_rows.tolist()]
+
+    @cached_property
+    def underlyings(self) -> list[str]:
+        """The underlying of each leg."""
+        table = self._market.legs
+        return [table.underlyings[u] for u in table.underlying[self.leg_rows].tolist()]
 
     @property
     def worst_scenario(self) -> str:

@@ -41,7 +41,7 @@ class _Scan(NamedTuple):
     worth: np.ndarray
     mark: np.ndarray
     gap: np.ndarray
-    bounds: tuple[np.ndarray, np.ndarray, np.ndarray]
+    bounds: np.ndarray
     side: np.ndarray
     bound: np.ndarray
     dip: np.ndarray
@@ -125,46 +125,50 @@ def _scan(tables: Tables, values: np.ndarray, extra: np.ndarray, legs: np.ndarra
     worth = values[:, : cells.COLUMNS] * column
     mark = worth[:, 0] + np.where(option & (lots < 0), lots, 0)
     net, row_of = _curves(group, extra, lots)
-    shape = (len(legs), ROWS, cells.SPOT_CELLS)
-    gaps = values[row_of, cells.ROW_GAP :] * column
+    gaps = (values if row_of is None else values[row_of])[:, cells.ROW_GAP :] * column
     n = cells.CELLS
-    long, sign = (option & (net > 0))[:, None], (option * np.sign(net))[:, None]
-    gap = (gaps[:, :n] * long).reshape(shape)
-    vega = (gaps[:, n : 2 * n] * sign).reshape(shape)
-    move = gaps[:, 2 * n :]
-    move_long, move_short = (move * long).reshape(shape), (move * np.minimum(sign, 0)).reshape(shape)
-
+    sign = option * np.sign(net)
+    long = (sign > 0)[:, None]
+    # one after the other: the gap in spot, and the three bounds between levels
+    bent = np.empty((len(legs), 4 * n), np.int64)
+    np.multiply(gaps[:, :n], long, out=bent[:, :n])
+    np.multiply(gaps[:, n : 2 * n], sign[:, None], out=bent[:, n : 2 * n])
+    np.multiply(gaps[:, 2 * n :], long, out=bent[:, 2 * n : 3 * n])
+    np.multiply(gaps[:, 2 * n :], np.minimum(sign, 0)[:, None], out=bent[:, 3 * n :])
+    totals = np.add.reduceat(bent, starts, axis=0).reshape(-1, 4, ROWS, cells.SPOT_CELLS)
+    legs_bent = bent.reshape(-1, 4, ROWS, cells.SPOT_CELLS)
     sums = np.add.reduceat(worth, starts, axis=0)
     grid = sums[:, 1 : 1 + cells.GRID].reshape(-1, cells.LEVELS, cells.NODES)
     lower = np.minimum(grid[:, :, :-1], grid[:, :, 1:])
     apart = np.abs(grid[:, :, :-1] - grid[:, :, 1:])
-    total_gap = np.add.reduceat(gap, starts, axis=0)[:, :, None, :]
     # the axis that is third here: the lower and the upper level of a row of cells
-    dip = _dip(total_gap, np.stack([apart[:, :-1], apart[:, 1:]], axis=2))
+    dip = _dip(totals[:, 0, :, None], np.stack([apart[:, :-1], apart[:, 1:]], axis=2))
     floors = np.stack([lower[:, :-1], lower[:, 1:]], axis=2) - dip
-    bounds = (vega, move_long, move_short)
-    between = np.stack([np.add.reduceat(one, starts, axis=0) for one in bounds])
+    between = totals[:, 1:]
     return _Scan(
         spans=list(zip(starts.tolist(), ends, strict=True)),
         worth=worth,
         mark=mark,
-        gap=gap,
-        bounds=bounds,
+        gap=legs_bent[:, 0],
+        bounds=legs_bent[:, 1:],
         side=floors.argmin(axis=2),
-        bound=between.argmin(axis=0),
+        bound=between.argmin(axis=1),
         dip=dip,
-        floor=floors.min(axis=2) - between.min(axis=0),
+        floor=floors.min(axis=2) - between.min(axis=1),
         underlyings=underlying[starts].tolist(),
         marks=np.add.reduceat(mark, starts),
         tails=sums[:, 1 + cells.GRID : cells.COLUMNS],
     )
 
 
-def _curves(group: np.ndarray, extra: np.ndarray, lots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Net lots of each leg's curve, and the leg whose row speaks for it: the first of its curve."""
+def _curves(group: np.ndarray, extra: np.ndarray, lots: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Net lots of each leg's curve, and the leg whose row speaks for it: the first of its curve (None: itself)."""
+    shared = np.flatnonzero((group[1:] == group[:-1]) & (group[1:] >= 0)).tolist()
+    if not shared:
+        return lots, None
     net = lots.copy()
     row_of = np.arange(len(lots))
-    for k in np.flatnonzero((group[1:] == group[:-1]) & (group[1:] >= 0)).tolist():
+    for k in shared:
         first = k
         while first > 0 and group[first - 1] == group[k]:
             first -= 1
@@ -237,7 +241,7 @@ def _range(scan: _Scan, windows: np.ndarray, worst: int, offset_ppm: int) -> lis
         if dips[u]:
             differences = [x - y for x, y in zip(a, b, strict=True)]
             bent = _bent(dips[u], scan.gap[first:last, row, cell].tolist(), differences, apart)
-        bound = scan.bounds[bounds[u]][first:last, row, cell].tolist()
+        bound = scan.bounds[first:last, bounds[u], row, cell].tolist()
         changes = [*move, *(-x for x in bent), *(-x for x in bound)]
         if sum(changes) > 0:
             changes = stepped(changes, lambda x: x * offset_ppm // PPM)

@@ -66,6 +66,6 @@ def parts_of(kind: int, tables: Tables, legs: np.ndarray, lots: np.ndarray, cash
     split: Any = {TIERS: tiers.split, CELLS: cells.split, BLOCKS: blocks.split, PAYOFF: payoff.split}[kind]
     found: Parts = split(tables, legs, lots, cash_nano)
     names, initial, maintenance = found.columns
-    kept = (initial != 0).any(axis=1) | (maintenance != 0).any(axis=1)
+    kept = (initial | maintenance).any(axis=1)
     left = [name for name, keep in zip(names, kept.tolist(), strict=True) if keep]
     return found._replace(columns=Columns(left, initial[kept], maintenance[kept]))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import seawall as sw
 from margin import scenes
 from margin.test_what_if import MARKETS, MODELS, SYMBOLS, WHOLE, book_of
+from seawall.margin.parts import SPLIT
 from seawall.core.errors import InputError, InvariantError
 from seawall.ledger.accounts import Accounts
 from seawall.margin.evaluate import evaluate, evaluate_bound
@@ -60,7 +61,10 @@ def check(calculator: Calculator, account: str) -> None:
         assert position.hedges == any(saving > 0 for saving in saved)
 
 
-@pytest.mark.parametrize("name", SYMBOLS)
+SPLIT_MODELS = [name for name, model in MODELS.items() if model.kind in SPLIT]
+
+
+@pytest.mark.parametrize("name", SPLIT_MODELS)
 @settings(max_examples=60)
 @given(data=st.data(), cash_nano=st.integers(-(10**15), 10**15))
 def test_parts_sum_to_the_evaluation_of_any_book(name, data, cash_nano):
@@ -232,3 +236,10 @@ def test_shares_sum_exactly_and_each_is_within_one_of_its_own(weights, total):
 def test_running_totals_are_rounded_and_not_the_parts():
     assert stepped([400, 400, 0, 400], lambda nano: nano // 1000) == [0, 0, 0, 1]
     assert stepped([-400, 800], lambda nano: -(-nano // 1000)) == [0, 1]
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in SPLIT_MODELS])
+def test_models_that_are_not_taken_apart_say_so(name):
+    at = MARKETS[name]
+    with pytest.raises(InputError, match="not yet the tail models"):
+        explain(book_of(at, {}, 10**12), at, MODELS[name], "a")

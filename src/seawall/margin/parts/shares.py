@@ -9,7 +9,10 @@ import numpy as np
 
 from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, TIERS, Tables
 
-__all__ = ["Columns", "Parts", "ScenarioLoss", "columns_of", "nothing", "parts_of"]
+__all__ = ["SPLIT", "Columns", "Parts", "ScenarioLoss", "columns_of", "nothing", "parts_of"]
+
+
+SPLIT = (TIERS, CELLS, BLOCKS, PAYOFF)  # kinds of tables that `parts_of` takes apart
 
 
 class ScenarioLoss(NamedTuple):

@@ -6,10 +6,10 @@ import json
 from decimal import Decimal
 
 import pytest
+from tests.cli.test_bad_input import BOOK, MARKET, OPTION
 from typer.testing import CliRunner
 
 from seawall.cli.app import app
-from tests.cli.test_bad_input import BOOK, MARKET, OPTION
 
 
 @pytest.fixture

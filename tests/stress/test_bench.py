@@ -24,6 +24,7 @@ MUST_REACH = {
     "sweep_vs_pandas": (60.0, True),
     "risk_array_vs_quantlib_formula": (6.0, True),
     "risk_array_vs_quantlib_engine": (50.0, True),
+    "liquidation_set_ms": (5.0, False),
     "what_if_p99_us": (100.0, False),
     "es_vs_numpy": (5.0, True),
     "explain_p99_us": (500.0, False),

@@ -29,6 +29,7 @@ from seawall.margin.single import Rows, Single
 WIDEST = 1.8  # an interval's far end over its near one, beyond which slopes are not extended
 NEAR = 64  # an end that is next to zero is left behind in steps that grow by this
 GRAIN = 6.0  # nano per lot that rounding may hide in each entry of a row
+ROOM_NANO = 2**56  # with as little at both ends, rows carried on past an interval fit as well
 FLOAT = 1e-12  # relative error of values, far above that of the pricing
 
 
@@ -50,6 +51,7 @@ class Search:
         self.evaluations = 0
         self.proved = single.bounded
         self._points: dict[int, Point] = {}
+        self._roomy = False
         lots = single.lots.astype(np.float64)
         self._size = np.abs(lots)
         self._long = (single.lots > 0)[:, np.newaxis]
@@ -64,14 +66,11 @@ class Search:
         if found is None:
             self.evaluations += 1
             prices = self.prices(tick)
+            health = self.single.evaluate(prices).health
             rows: Rows | None = None
             if self.single.bounded:
-                at = (price_cells(prices / 1e9, self.single.steps), 1) if self._cells else (prices, 1)
-                rows = self.single.rows(prices, cells=at)
-                tables = self.single.tables._replace(values=rows.values, extra=rows.extra)
-                found = Point(tick, self.single.figures(tables).health, rows)
-            else:
-                found = Point(tick, self.single.evaluate(prices).health, None)
+                rows = Rows(self.single.tables.values.copy(), self.single.tables.extra.copy())
+            found = Point(tick, health, rows)
             self._points[tick] = found
         return found
 
@@ -80,6 +79,9 @@ class Search:
         `ticks`; the others are where it is looked at first. `proved` tells whether none can be missing."""
         found: list[tuple[Point, Point]] = []
         work = [(self.point(a), self.point(b)) for a, b in zip(ticks, ticks[1:], strict=False)]
+        # entries are convex in the price, so that no row between the ends is larger than these
+        ends = [self.single.worth(p.rows.values) for p in (work[0][0], work[-1][1]) if p.rows is not None]
+        self._roomy = bool(ends) and sum(ends) < ROOM_NANO
         while work:
             a, b = work.pop()
             if b.tick - a.tick <= 1:
@@ -152,7 +154,7 @@ class Search:
             values[:, cells.ROW_GAP :] = gaps
             values[:, 1 : cells.ROW_GAP] -= np.where(where, bend[:, 1 : cells.ROW_GAP], 0)
         tables = self.single.tables._replace(values=values, extra=np.ascontiguousarray(rows.extra))
-        return self.single.figures(tables).health
+        return self.single.figures(tables, checked=self._roomy).health
 
     def _gaps(self, a: Point, b: Point) -> tuple[np.ndarray | None, bool]:
         """Gaps that hold from a to b, None for a kind without; whether they are those of each point."""

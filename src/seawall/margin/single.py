@@ -99,9 +99,13 @@ class Single:
             self._constants = model_.constants(self.rate)
             self.steps = model_.anchor_steps(self.underlyings)
         self._gaps = np.full((len(shown), 3), NEVER)
-        self._strike_nano = np.abs(self.legs.lot) * NANO * np.where(self.legs.kind == 1, self.legs.strike, 0.0)
+        self._lot_count = np.abs(self.lots).astype(np.float64)
+        strikes = np.abs(self.legs.lot) * NANO * np.where(self.legs.kind == 1, self.legs.strike, 0.0)
+        self._strike_nano = float(strikes.max(initial=0.0))
         dynamic = np.where(self.legs.kind == 2, np.maximum(1.0, self.legs.strike), 1.0)
-        self._unit_nano = np.abs(self.legs.lot) * NANO * self.legs.ratio * dynamic
+        # largest value of a lot per unit of each index, whatever the volatility
+        self._unit = np.zeros(len(self.underlyings))
+        np.maximum.at(self._unit, self.legs.underlying, np.abs(self.legs.lot) * self.legs.ratio * dynamic)
 
     @classmethod
     def of(cls, book: Any, market: Any, model: Any, account: str) -> Single:
@@ -147,11 +151,18 @@ class Single:
         rows = self.rows(prices_nano, iv, now_ns)
         return self.figures(self.tables._replace(values=rows.values, extra=rows.extra), cash_nano)
 
-    def figures(self, tables: Tables, cash_nano: int = 0) -> Figures:
-        """The account under tables of its legs; LimitExceeded where its sums could leave int64."""
+    def worth(self, values: np.ndarray, cash_nano: int = 0) -> float:
+        """Σ |lots| × the largest entry of each row, and |cash|, nano: what has to fit int64."""
+        largest = np.abs(values).max(axis=1, initial=0).astype(np.float64)
+        return float(self._lot_count @ largest) + abs(self.cash_nano + cash_nano)
+
+    def figures(self, tables: Tables, cash_nano: int = 0, checked: bool = False) -> Figures:
+        """The account under tables of its legs; LimitExceeded where its sums could leave int64.
+
+        checked: the caller knows that they do not.
+        """
         cash = self.cash_nano + int(cash_nano)
-        largest = np.abs(tables.values).max(axis=1, initial=0).astype(np.float64)
-        worth = float(np.abs(self.lots).astype(np.float64) @ largest) + abs(cash)
+        worth = 0.0 if checked else self.worth(tables.values, int(cash_nano))
         if worth >= EXPOSURE_LIMIT_NANO:
             found = f"positions and cash worth {worth / NANO:.6g}"
             raise LimitExceeded("account", found, f"less than {EXPOSURE_LIMIT_NANO // NANO:,}")
@@ -221,9 +232,9 @@ class Single:
 
     def _refuse(self, prices: np.ndarray) -> None:
         """The limit on the value of one lot that `Legs.checked` holds a market to."""
-        at = self._unit_nano * (prices[self.legs.underlying] / NANO)
-        if len(at) and max(float(at.max()), float(self._strike_nano.max())) >= LOT_VALUE_NANO_MAX:
-            found = f"a lot worth {float(at.max()) / NANO:.0f}"
+        largest = max(float((self._unit * prices).max(initial=0.0)), self._strike_nano)
+        if largest >= LOT_VALUE_NANO_MAX:
+            found = f"a lot worth {largest / NANO:.0f}"
             raise LimitExceeded("index", found, f"at most {Decimal(LOT_VALUE_NANO_MAX) / NANO} a lot")
 
     def _whole(self, prices: np.ndarray, iv: np.ndarray, now: int) -> Rows:

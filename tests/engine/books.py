@@ -34,6 +34,7 @@ LISTED = {
     "derive-portfolio": frozenset({"spot", "perpetual", "option"}),
     "expected-shortfall": EVERYTHING,
     "value-at-risk": EVERYTHING,
+    "greeks": EVERYTHING,
 }
 MODELS = tuple(LISTED)
 

@@ -20,7 +20,7 @@ from seawall.margin.whatif import what_if
 from seawall.market.market import Market
 
 FIELDS = ("equity_micro", "initial_margin_micro", "maintenance_margin_micro", "worst")
-GENERATIONS = ("fixed", "cross", "portfolio", "expected-shortfall", "value-at-risk")
+GENERATIONS = ("fixed", "cross", "portfolio", "greeks", "expected-shortfall", "value-at-risk")
 
 
 def part_of_the_market(*symbols: str) -> Market:

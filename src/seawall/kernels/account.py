@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from seawall.kernels import blocks, cells, payoff, tail, tiers
-from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, TAIL, TIERS, Tables
+from seawall.kernels import blocks, cells, payoff, quadratic, tail, tiers
+from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, QUADRATIC, TAIL, TIERS, Tables
 
 
 def evaluate_accounts(
@@ -70,4 +70,12 @@ def _tail(tables, starts, stops, legs, lots, cash_nano, out):
         tail.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], scratch, out[a])
 
 
-_LOOPS = {TIERS: _tiers, CELLS: _cells, BLOCKS: _blocks, PAYOFF: _payoff, TAIL: _tail}
+@njit(nogil=True, cache=True, error_model="numpy")
+def _quadratic(tables, starts, stops, legs, lots, cash_nano, out):
+    vector = np.zeros(tables.underlying_params.shape[0] + 5, np.int64)
+    factors = np.zeros(len(vector), np.int64)
+    for a in range(len(out)):
+        quadratic.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], vector, factors, out[a])
+
+
+_LOOPS = {TIERS: _tiers, CELLS: _cells, BLOCKS: _blocks, PAYOFF: _payoff, TAIL: _tail, QUADRATIC: _quadratic}

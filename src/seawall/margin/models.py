@@ -27,6 +27,12 @@ def _portfolio(**parameters: Any) -> Model:
     return PortfolioModel(_parameters(PortfolioParameters, parameters))
 
 
+def _greeks(**parameters: Any) -> Model:
+    from seawall.margin.greeks import GreeksModel, GreeksParameters
+
+    return GreeksModel(_parameters(GreeksParameters, parameters))
+
+
 def _expected_shortfall(**parameters: Any) -> Model:
     from seawall.margin.tail import ExpectedShortfallModel, ExpectedShortfallParameters
 
@@ -61,6 +67,7 @@ _MODELS: dict[str, Callable[..., Model]] = {
     "fixed": _fixed,
     "cross": _cross,
     "portfolio": _portfolio,
+    "greeks": _greeks,
     "expected-shortfall": _expected_shortfall,
     "value-at-risk": _value_at_risk,
     "derive-standard": _derive_standard,

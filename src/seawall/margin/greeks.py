@@ -1,0 +1,165 @@
+"""`greeks`: delta, gamma and vega over all underlyings, with their correlations.
+
+The parametric model of risk desks: moves of indices and volatilities are an ellipsoid, values are their
+second-order expansion. The requirement bounds the loss over that ellipsoid: z standard deviations of the
+linear part, exactly, and the worst of each underlying's short gamma; long gamma earns nothing. Exact for
+linear books, and blind to whatever an expansion at today's prices does not see. `kernels/quadratic.py`
+decides, in integers; formulas and limits: docs/models.md.
+"""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from seawall.core.errors import UnsafeParameters
+from seawall.core.units import PPM
+from seawall.kernels import quadratic, tail
+from seawall.kernels.shocked import exponentials, logarithms
+from seawall.kernels.tables import QUADRATIC, Tables
+from seawall.margin.model import Model, check_discount, leg_arrays
+
+LINEAR, ROLE_OPTION = 0, 3
+HOURS_PER_YEAR = 8760
+REFERENCE_YEARS = 30 / 365
+
+
+class GreeksParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rates in ppm; dicts are by underlying, `default_*` serves the others.
+
+    initial_deviations_ppm, maintenance_deviations_ppm: z, standard deviations over horizon_hours.
+    volatility_ppm: of an index, per year. correlation_ppm: its loading on the common factor (two
+    underlyings correlate by the product of theirs). vol_deviation_ppm: relative standard deviation of a
+    30-day volatility in a day; shorter and longer lives move by (30 d / life)^power times that.
+    spot_vol_ppm: minus the correlation of an index with its volatility. short_minimum_ppm: least
+    requirement of a naked short option, of its underlying's notional.
+    """
+
+    horizon_hours: int = 24
+    initial_deviations_ppm: int = 3_000_000
+    maintenance_deviations_ppm: int = 2_500_000
+    volatility_ppm: dict[str, int] = msgspec.field(default_factory=lambda: {"BTC": 550_000, "ETH": 750_000})
+    default_volatility_ppm: int = 1_100_000
+    correlation_ppm: dict[str, int] = msgspec.field(default_factory=lambda: {"BTC": 900_000, "ETH": 900_000})
+    default_correlation_ppm: int = 750_000
+    vol_deviation_ppm: int = 60_000
+    spot_vol_ppm: int = 500_000
+    power_short_ppm: int = 300_000
+    power_long_ppm: int = 130_000
+    life_floor_days: int = 1
+    short_minimum_ppm: int = 15_000
+    step_move_ppm: int = 30_000
+    liquidation_fee_ppm: int = 10_000
+
+
+class GreeksModel(Model):
+    """See the module; parameters: GreeksParameters."""
+
+    name = "greeks"
+    kind = QUADRATIC
+    certifies = False
+
+    def __init__(self, parameters: GreeksParameters) -> None:
+        _check(parameters)
+        self.parameters = parameters
+        self.step_move_ppm = parameters.step_move_ppm
+        self.liquidation_fee_ppm = parameters.liquidation_fee_ppm
+
+    def deviations(self, underlyings: tuple[str, ...]) -> np.ndarray:
+        """float64[U]: relative standard deviation of each index over the horizon."""
+        p = self.parameters
+        yearly = np.array([p.volatility_ppm.get(name, p.default_volatility_ppm) for name in underlyings]) / PPM
+        return np.asarray(yearly * np.sqrt(p.horizon_hours / HOURS_PER_YEAR))
+
+    def correlations_ppm(self, underlyings: tuple[str, ...]) -> np.ndarray:
+        """int64[2U, 2U] of index and volatility of each underlying, in that order; these integers are R."""
+        p = self.parameters
+        loadings = np.array([p.correlation_ppm.get(name, p.default_correlation_ppm) for name in underlyings]) / PPM
+        between = np.outer(loadings, loadings)
+        np.fill_diagonal(between, 1.0)
+        out = np.zeros((2 * len(underlyings), 2 * len(underlyings)))
+        out[0::2, 0::2] = out[1::2, 1::2] = between
+        out[0::2, 1::2] = out[1::2, 0::2] = -p.spot_vol_ppm / PPM * between
+        return np.rint(out * PPM).astype(np.int64)
+
+    def tables(self, market: Any) -> Tables:
+        check_discount(market)
+        p, legs = self.parameters, market.legs
+        count = len(legs.kind)
+        values = np.zeros((count, quadratic.COLUMNS), np.int64)
+        values[:, 0] = _marks(market)
+        found = market.greeks()
+        deviation = self.deviations(market.underlyings)[legs.underlying]
+        step = legs.index[legs.underlying] * legs.ratio * deviation  # of the forward, in quote
+        lot_nano = legs.lot * 1e9
+        vol_step = np.nan_to_num(legs.iv) * self._vol_deviations(market)
+        linear = np.where(legs.kind == LINEAR, legs.value_nano * deviation, 0.0)
+        values[:, quadratic.COLUMN_DELTA] = np.floor(np.where(legs.right != 0, found["delta"] * step * lot_nano, linear))
+        values[:, quadratic.COLUMN_VEGA] = np.floor(found["vega"] * vol_step * lot_nano)
+        values[:, quadratic.COLUMN_GAMMA] = np.floor(0.5 * found["gamma"] * step * step * lot_nano)
+        extra = np.zeros((count, quadratic.EXTRAS), np.int64)
+        pairs = zip(np.abs(legs.value_nano).tolist(), legs.haircut_ppm.tolist(), strict=True)
+        extra[:, quadratic.EXTRA_CHARGE] = [-(-value * haircut // PPM) for value, haircut in pairs]
+        extra[:, quadratic.EXTRA_NAKED] = np.where(legs.role == ROLE_OPTION, legs.notional_nano, 0)
+        scalars = [p.initial_deviations_ppm, p.maintenance_deviations_ppm, p.short_minimum_ppm]
+        return Tables(
+            values=values,
+            extra=extra,
+            leg_block=legs.block,
+            leg_group=legs.strike_group,
+            leg_underlying=legs.underlying,
+            leg_right=legs.right,
+            block_params=np.zeros((1, 1), np.int64),
+            scenario_params=np.zeros((1, 1), np.int64),
+            underlying_params=self.correlations_ppm(market.underlyings),
+            scalars=np.array(scalars, np.int64),
+        )
+
+    def _vol_deviations(self, market: Any) -> np.ndarray:
+        """float64[L]: relative standard deviation of each leg's volatility over the horizon."""
+        p, legs = self.parameters, market.legs
+        start = np.maximum(legs.fix_ns, market.as_of_ns)
+        life = np.maximum((legs.expiry_ns - start) / (365 * 86_400 * 1e9), p.life_floor_days / 365)
+        power = np.where(life <= REFERENCE_YEARS, p.power_short_ppm, p.power_long_ppm) / PPM
+        stretch = exponentials(power * logarithms(REFERENCE_YEARS / life))
+        return np.asarray(stretch * (p.vol_deviation_ppm / PPM * np.sqrt(p.horizon_hours / 24)))
+
+    def envelope(self, market: Any) -> list[tuple[str, int, int]]:
+        p = self.parameters
+        need = p.step_move_ppm + self.fee_after_step_ppm
+        have = np.floor(self.deviations(market.underlyings) * p.maintenance_deviations_ppm).astype(np.int64)
+        checks = [(f"deviations of {name}", int(have[u]), need) for u, name in enumerate(market.underlyings)]
+        return [*checks, ("short-option minimum", p.short_minimum_ppm, self.fee_after_step_ppm)]
+
+
+def _marks(market: Any) -> np.ndarray:
+    """int64[L]: the marks that every model takes, from the board kernel under one scenario of no move."""
+    none = np.zeros((len(market.underlyings), 1))
+    values = np.zeros((len(market.legs.kind), 2), np.int64)
+    arrays = leg_arrays(market.legs)
+    moves = none.astype(np.int64)
+    term = np.array([0.0, 0.0, REFERENCE_YEARS])
+    args = (moves, 1.0 + none, none, none, term, np.zeros(1), values)
+    tail.fill_board(arrays, market.legs.index, market.as_of_ns, market.rate, *args)
+    return values[:, 0]
+
+
+def _check(p: GreeksParameters) -> None:
+    if not 0 < p.maintenance_deviations_ppm <= p.initial_deviations_ppm <= 10 * PPM:
+        raise UnsafeParameters(
+            "deviations",
+            f"initial {p.initial_deviations_ppm} ppm, maintenance {p.maintenance_deviations_ppm} ppm",
+            "0 < maintenance <= initial <= 10,000,000",
+        )
+    bounds = {"horizon_hours": (1, HOURS_PER_YEAR), "life_floor_days": (1, 365)}
+    bounds |= dict.fromkeys(("default_correlation_ppm", "vol_deviation_ppm", "spot_vol_ppm"), (0, PPM))
+    bounds |= dict.fromkeys(("power_short_ppm", "power_long_ppm"), (0, PPM // 2))
+    bounds |= {"short_minimum_ppm": (0, PPM), "default_volatility_ppm": (0, 10 * PPM)}
+    found = {name: getattr(p, name) for name in bounds}
+    for field, limits in (("volatility_ppm", (0, 10 * PPM)), ("correlation_ppm", (0, PPM))):
+        for name, value in getattr(p, field).items():
+            found[f"{field} of {name}"] = value
+            bounds[f"{field} of {name}"] = limits
+    for name, value in found.items():
+        if not bounds[name][0] <= value <= bounds[name][1]:
+            raise UnsafeParameters(name, str(value), "{:,} to {:,}".format(*bounds[name]))

@@ -93,6 +93,17 @@ SMALL_MARKETS: dict[str, Any] = {
 WITH_ADD_ONS = {name: sw.models.get(name, **SMALL_MARKETS).tables(WHOLE) for name in NAMES}
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_an_account_at_the_exposure_limit_is_still_exact(name):
+    random, limits = np.random.default_rng(3), WHOLE.legs.limit_nano
+    for _ in range(40):
+        legs = random.choice(len(limits), random.integers(1, 5), replace=False)
+        shares = random.dirichlet(np.ones(len(legs))) * 0.999 * 2**62
+        lots = {int(leg): int(share / limits[leg]) for leg, share in zip(legs, shares, strict=True)}
+        lots = {leg: count * int(random.choice((-1, 1))) for leg, count in lots.items()}
+        assert figures(WITH_ADD_ONS[name], lots)[:3] == tail_twin.account(WITH_ADD_ONS[name], lots, 0)
+
+
 @settings(max_examples=40, deadline=None)
 @given(LOTS, st.integers(2, 50))
 def test_shortfall_grows_in_proportion_where_there_are_no_add_ons(lots, times):

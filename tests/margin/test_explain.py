@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 import seawall as sw
 from margin import scenes
 from margin.test_what_if import MARKETS, MODELS, SYMBOLS, WHOLE, book_of
-from seawall.margin.parts import SPLIT
 from seawall.core.errors import InputError, InvariantError
 from seawall.ledger.accounts import Accounts
 from seawall.margin.evaluate import evaluate, evaluate_bound
 from seawall.margin.explain import explain, explain_account
+from seawall.margin.parts import SPLIT
 from seawall.margin.parts.rounding import apportion, stepped
 from seawall.margin.whatif import Calculator
 
@@ -241,5 +241,5 @@ def test_running_totals_are_rounded_and_not_the_parts():
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in SPLIT_MODELS])
 def test_models_that_are_not_taken_apart_say_so(name):
     at = MARKETS[name]
-    with pytest.raises(InputError, match="not yet the tail models"):
+    with pytest.raises(InputError, match="not yet those from distributions"):
         explain(book_of(at, {}, 10**12), at, MODELS[name], "a")

@@ -205,7 +205,7 @@ def explain_account(calculator: Calculator, account: str) -> Explanation:
     if k is None:
         raise InputError("account", repr(account), "an account of the book")
     if calculator.model.kind not in SPLIT:
-        raise InputError("model", repr(calculator.model.name), "a model whose margin is explained (not yet the tail models)")
+        raise InputError("model", repr(calculator.model.name), "a model whose margin is explained (not yet those from distributions)")
     accounts, tables = calculator.accounts, calculator.tables
     first, last = accounts.row_ptr[k], accounts.row_ptr[k + 1]
     legs, lots = accounts.leg[first:last], accounts.lots[first:last]

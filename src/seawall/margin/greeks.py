@@ -18,6 +18,7 @@ from seawall.kernels import quadratic, tail
 from seawall.kernels.shocked import exponentials, logarithms
 from seawall.kernels.tables import QUADRATIC, Tables
 from seawall.margin.model import Model, check_discount, leg_arrays
+from seawall.market.pricing import leg_greeks
 
 LINEAR, ROLE_OPTION = 0, 3
 HOURS_PER_YEAR = 8760
@@ -88,7 +89,7 @@ class GreeksModel(Model):
         count = len(legs.kind)
         values = np.zeros((count, quadratic.COLUMNS), np.int64)
         values[:, 0] = _marks(market)
-        found = market.greeks()
+        found = leg_greeks(legs, market.as_of_ns, market.rate)
         deviation = self.deviations(market.underlyings)[legs.underlying]
         step = legs.index[legs.underlying] * legs.ratio * deviation  # of the forward, in quote
         lot_nano = legs.lot * 1e9

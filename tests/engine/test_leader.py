@@ -52,16 +52,15 @@ def option(symbol, underlying, right, strike):
     }
 
 
-def rows(hedged, room):
-    """Accounts long one underlying and short (hedged) or long the others for the same worth; cash for `room`
+def rows(room):
+    """Accounts long one underlying and short the others for the same worth; cash for `room`
     times what the whole position is worth."""
     rng = random.Random(11)
     out = []
     for number in range(ACCOUNTS):
         worth = 100_000 * rng.uniform(0.5, 2.0)
         for name, share in (("BTC", 1.0), ("ETH", -0.6), ("SOL", -0.4)):
-            side = share if hedged else abs(share)
-            quantity = round(worth * side / PRICES[name], 4)
+            quantity = round(worth * share / PRICES[name], 4)
             out.append({"account": f"a{number}", "instrument": f"{name}-PERP", "quantity": f"{quantity:.4f}"})
         out.append({"account": f"a{number}", "instrument": "USD", "quantity": f"{worth * room * rng.uniform(1, 1.3):.2f}"})
     return out
@@ -78,8 +77,8 @@ def play(target, seconds, common, own, drift=0.0, seed=3):
             target(events.Tick(at_ns=AS_OF_NS + second * SECOND_NS, underlying=name, price=f"{prices[name]:.4f}"))
 
 
-def touches(model_name, hedged, room, **path):
-    engine = Engine(Case(0, model_name, document(), rows(hedged, room)).book, market(), model_name)
+def touches(model_name, room, **path):
+    engine = Engine(Case(0, model_name, document(), rows(room)).book, market(), model_name)
     before = engine.metrics["touched"]
     play(engine.apply, 300, **path)
     assert engine.audit() == []
@@ -92,15 +91,15 @@ def market():
 
 @pytest.mark.parametrize(("model_name", "room"), [("cross", 0.11), ("portfolio", 0.3)])
 def test_a_common_move_touches_hedged_books_less_than_ratios_that_move_as_much(model_name, room):
-    together = touches(model_name, True, room, common=0.002, own=0.0001)
-    apart = touches(model_name, True, room, common=0.0001, own=0.002)
+    together = touches(model_name, room, common=0.002, own=0.0001)
+    apart = touches(model_name, room, common=0.0001, own=0.002)
     assert 3 * together < apart
 
 
 @pytest.mark.parametrize("model_name", ["cross", "portfolio"])
 @pytest.mark.parametrize(("common", "own", "drift"), [(0.003, 0.0005, 0.0), (0.002, 0.002, -0.002), (0.02, 0.01, 0.0)])
 def test_hedged_books_are_declared_when_a_full_evaluation_declares_them(model_name, common, own, drift):
-    pair = Pair(Case(0, model_name, document(), rows(True, 0.3)))
+    pair = Pair(Case(0, model_name, document(), rows(0.3)))
     play(pair.apply, 60, common, own, drift)
     assert pair.engine.audit() == []
 
@@ -108,7 +107,7 @@ def test_hedged_books_are_declared_when_a_full_evaluation_declares_them(model_na
 def with_options(room):
     """Hedged books that are also short calls and puts near the money."""
     rng = random.Random(12)
-    out = rows(True, room)
+    out = rows(room)
     for number in range(ACCOUNTS):
         for name in rng.sample(["BTC-P", "BTC-C", "ETH-P", "ETH-C"], 2):
             size = rng.choice((-4, -2, 1)) if name.startswith("BTC") else rng.choice((-90, -40, 30))

@@ -34,7 +34,7 @@ from seawall.margin.model import leg_arrays
 
 LOOSE_VOL, LOOSE_BASIS = 0.12, 0.008
 MOVE_MARGIN = 1.1  # relative moves add up to a little more than their sum
-TIER_STEP = 0.005  # log-price step of the finest nodes of models without an anchor grid
+TIER_STEP = 0.005  # log-price step that stands for anchors in models without an anchor grid
 
 
 class Pricer:

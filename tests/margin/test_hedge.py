@@ -82,6 +82,25 @@ def test_a_hedge_restores_initial_margin_and_doing_it_gives_the_promised_figures
         assert {trade.symbol for trade in hedge.trades} <= set(hedge.candidates)
 
 
+@pytest.mark.parametrize("name", ["fixed", "cross", "portfolio", "greeks", "expected-shortfall", "value-at-risk"])
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_every_kind_of_instrument_may_hedge_inverse_contracts_and_baskets_too(name: str, data: st.DataObject) -> None:
+    at = scene.WHOLE
+    counts = st.integers(-5_000, 5_000).filter(bool)
+    lots = data.draw(st.dictionaries(st.sampled_from(list(at.instruments)), counts, min_size=1, max_size=6))
+    lots = {symbol: abs(n) if at.instruments[symbol].kind == "spot" else n for symbol, n in lots.items()}
+    single = Single.of(scene.book_of(at, lots, 0), at, scene.MODELS[name], "a")
+    now = single.evaluate()
+    single.cash_nano += (now.initial * data.draw(st.integers(0, 99)) // 100 - now.equity) * 1000
+    assume(single.evaluate().free < 0)
+    hedge = hedge_of(single, data.draw(st.sampled_from((None, ["BTC-INV", "MIX"], ["BTC-INV", "BTC"]))))
+    if hedge.after is not None:
+        assert hedge.after.free >= 0
+        assert doing(single, hedge) == hedge.after
+        assert hedge.single is None or hedge.cost_micro <= hedge.single.cost_micro
+
+
 def brute(single: Single, most: dict[str, Decimal]) -> tuple[Trials, Any, Any]:
     """Trials, every row of lots within limits that passes, and its cost."""
     trials = Trials(single, most_lots(single.market, most), COSTS)

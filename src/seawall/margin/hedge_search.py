@@ -83,7 +83,9 @@ class Search:
                 stack += self._branches(point, parts, low, high)
                 continue
             short = -int(self.trials.free(np.rint(point[:count] - point[count:]).astype(np.int64)[None, :])[0])
-            if short > 0 and raises:
+            if short > 0 and not program.kept:  # planes were added at this very point: once more with them
+                stack.append((low, high))
+            elif short > 0 and raises:
                 raises -= 1
                 program.raise_by(short)
                 stack.append((low, high))
@@ -113,7 +115,8 @@ class Search:
             if point is None or (self.best is not None and program.cost >= self.cost * (1 - GAP)):
                 return None
             lots = point[:count] - point[count:]
-            if not program.add(planes.at(lots), lots):
+            program.kept = not program.add(planes.at(lots), lots)
+            if program.kept:
                 break
         return point
 
@@ -203,6 +206,7 @@ class _Program:
         self.cost = 0.0
         self.term_values = np.zeros(self.terms)
         self.solved = False
+        self.kept = False  # whether the last solution breaks no plane
 
     def bound(self, low: Array, high: Array) -> None:
         """The least and the most lots bought and sold."""

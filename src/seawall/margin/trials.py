@@ -127,7 +127,8 @@ class Trials:
 
     def _traded(self, lots: Array) -> Array:
         """int64[T, n]: lots of each leg that rows of lots add."""
-        out = np.asarray(lots @ self._own)
+        used = np.flatnonzero(lots.any(axis=0))
+        out = np.asarray(lots[:, used] @ self._own[used])
         for c, (coin, rate) in self._coin.items():
             out[:, coin] += [int(n) * rate.numerator // rate.denominator for n in lots[:, c]]
         return out

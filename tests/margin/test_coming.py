@@ -106,6 +106,26 @@ def test_an_inverse_future_settles_in_coin(kept: bool) -> None:
     assert fallen == pytest.approx((7 + 1_250) * 10**6 if kept else equity, abs=2)  # coin is worth what the index says
 
 
+def test_what_does_not_divide_is_rounded_against_either_side() -> None:
+    inverse = {"underlying": "BTC", "lot": "10", "inverse": True}
+    more = [{**inverse, "symbol": "I", "kind": "future", "expiry": scenes.time_text(48)}, {**inverse, "symbol": "IP", "kind": "perpetual"}]
+    at = small(*more, index="99999.123456789")
+    rows = [row | {"entry": None} for row in scenes.rows_of(at, {"NEAR-C": 7}, account="long")]
+    rows += [row | {"entry": None} for row in scenes.rows_of(at, {"NEAR-C": -7}, account="short")]
+    rows += [{"account": a, "instrument": "I", "quantity": q, "entry": "80000"} for a, q in (("long", "70"), ("short", "-70"))]
+    book = Book.from_rows(rows)
+    accounts = as_of(book, at, "portfolio", scenes.time_text(48)).accounts
+    long, short = accounts.cash_nano.tolist()
+    paid = 7 * (Decimal("99999.123456789") - 95_000) * 10**7
+    assert paid - 7 < long < paid < -short < paid + 7
+    coins = dict(zip(accounts.names, accounts.lots.tolist(), strict=True))
+    before = book.bind(at)
+    entered = {n: int(before.lots[before.leg == at.legs.coin_leg("BTC")][k]) for k, n in enumerate(before.names)}
+    owed = 70 / Decimal("99999.123456789") / at.coin_lots["BTC"]
+    assert owed < entered["long"] - coins["long"] < owed + 1
+    assert owed - 1 < coins["short"] - entered["short"] < owed
+
+
 def test_a_strike_that_is_fixed_by_then_is_fixed_at_the_index() -> None:
     start = {"symbol": "S", "kind": "option", "underlying": "BTC", "lot": "0.01", "right": "put", "iv": "0.5"}
     start |= {"strike_fraction": "0.9", "strike_fixes": scenes.time_text(72), "expiry": scenes.time_text(720)}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["find", "print_table", "to_json"]
 
-_PREPARING = "certifying (the engine's kernels compile on the first run, half a minute or more)"
+_PREPARING = "certifying (the engine's kernels compile on the first run)"
 
 
 def find(book: Any, market: Any, model: str, account: str) -> Corridors:

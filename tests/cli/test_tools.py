@@ -10,6 +10,8 @@ from tests.cli.test_bad_input import BOOK, MARKET, OPTION
 from typer.testing import CliRunner
 
 from seawall.cli.app import app
+from seawall.cli.corridor import print_table, to_json
+from seawall.engine.corridor import Corridor, Corridors, Lead
 
 
 @pytest.fixture
@@ -92,6 +94,24 @@ def test_the_safe_corridor_lies_between_the_liquidation_prices(folder):
     assert shown.exit_code == 0, shown.output
     assert "safe corridor: ok until" in shown.stdout
     assert "whatever the others do inside theirs" in shown.stdout
+
+
+def test_a_corridor_in_a_leaders_coordinates_is_shown_with_them(capsys):
+    btc = Corridor("BTC", 113_000 * 10**9, 112_000 * 10**9 + 1, 114_000 * 10**9 - 1, None, 719)
+    lead = Lead("BTC", 100_000 * 10**9, 120_000 * 10**9, {"ETH": (0.03, 0.04)})
+    found = Corridors("alice", "margin_call", 0, 10**9, (btc,), lead)
+    print_table(found)
+    shown = capsys.readouterr().out
+    assert "112,000.1" in shown  # inwards
+    assert "113,999.9" in shown
+    assert "±0.071%" in shown
+    assert "margin call until 1970-01-01T00:00:01Z" in shown
+    assert "the price of BTC and the ratios to it of ETH" in shown
+    assert to_json(found)["leader"] == {
+        "underlying": "BTC", "low": "100000", "high": "120000", "ratios": {"ETH": {"low": 0.03, "high": 0.04}}
+    }  # fmt: skip
+    print_table(Corridors("carl", "ok", 0, 10**9))
+    assert "at any price" in capsys.readouterr().out
 
 
 def test_a_model_without_certificates_says_that_it_has_no_corridor(folder):

@@ -75,6 +75,9 @@ def print_table(found: Corridors) -> None:
         for each in found.corridors
     ]
     title = f"safe corridor: {found.status.replace('_', ' ')} until {format_ns(found.until_ns // 10**9 * 10**9)}"
+    if not rows:
+        print(f"{title}, at any price: the account holds nothing that has one")
+        return
     columns = ["underlying", "from", "to", "below", "above", "vols", "bases"]
     output.print_table(columns, rows, title=title)
     print("proved while every price, vol and basis stays inside its band, whatever the others do inside theirs")

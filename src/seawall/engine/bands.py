@@ -35,6 +35,7 @@ from seawall.kernels.tables import CELLS, tables_at
 FALL, RISE = 0, 1
 NANO_PER_ACCOUNT = 20_000.0
 RELATIVE_SLACK = 1e-12
+LEAST_TAKEN = 1e-3  # of what the greediest underlying takes, for the split of a band
 
 
 @inner
@@ -297,12 +298,17 @@ def total_bend(scratch, count, which, slot):
     return out
 
 
+@inner
+def _stray_of(scratch, i, which):
+    return scratch.bend[i, BY_STRAY + (0 if which == LOWER else 1)]
+
+
 @once
 def total_stray(scratch, count, which):
     """What a mix with the stage may leave its chords by, over all underlyings."""
     out = 0.0
     for i in range(count):
-        out += scratch.bend[i, BY_STRAY + (0 if which == LOWER else 1)]
+        out += _stray_of(scratch, i, which)
     return out
 
 
@@ -352,14 +358,57 @@ def _advance(scratch, i, side, share, joint):
     scratch.edges[i, side] += share * (scratch.ends[STAGE, i, side] - scratch.edges[i, side])
 
 
+@once
+def _spread(scratch, count, joint, cash, share):
+    """Sets shares[i], that every underlying may go of the way to the stage, where all of them may go `share`.
+
+    One that takes d of the distance to the tightest line for its whole way is given a share of d^(-1/3): of all
+    splits of that distance the one with the least expected rate of trips, Σ 1 / share². The same for all where
+    that is no worse, or all may go the whole way.
+    """
+    shares = scratch.shares
+    for i in range(count):
+        shares[i] = share
+    if count == 1 or share >= 1.0 or share <= 0.0:
+        return
+    which, j = scratch.tightest[0], scratch.tightest[1]
+    most = 0.0
+    for i in range(count):
+        shares[i] = _drop(scratch, i, which, j) + scratch.rule[STRAY_RATE] * _stray_of(scratch, i, which)
+        most = max(most, shares[i])
+    for i in range(count):
+        shares[i] = max(shares[i] / most, LEAST_TAKEN) ** (-1.0 / 3.0)
+    scale = np.inf
+    for which in range(0, 2 * UPPER, UPPER):
+        if not scratch.rule[which + ON]:
+            continue
+        bent = total_bend(scratch, count, which, BASE)
+        for j in range(joint if which == LOWER else 1):
+            drop = 0.0
+            for i in range(count):
+                takes = _drop(scratch, i, which, j) + scratch.rule[STRAY_RATE] * _stray_of(scratch, i, which)
+                drop += shares[i] * takes
+            left = height(scratch, count, cash, which, j, BASE) - bent
+            if left < scale * drop:
+                scale = left / drop
+    even, uneven = count / (share * share), 0.0
+    for i in range(count):
+        shares[i] = min(1.0, scale * shares[i])
+        uneven += 1.0 / (shares[i] * shares[i])
+    if not uneven < even:
+        for i in range(count):
+            shares[i] = share
+
+
 @inner
-def move(scratch, count, joint, share):
-    """Takes the band so far a share of the way to the stage, every underlying both ways."""
+def move(scratch, count, joint, cash, share):
+    """Takes the band so far to the stage, every underlying both ways, where all may go a share of the way."""
     if share <= 0.0:
         return
+    _spread(scratch, count, joint, cash, share)
     for i in range(count):
         for side in range(2):
-            _advance(scratch, i, side, share, joint)
+            _advance(scratch, i, side, scratch.shares[i], joint)
         here, there = scratch.gap[BASE, i], scratch.gap[STAGE, i]
         for c in range(faces.GAPS):
             here[c] = max(here[c], there[c])

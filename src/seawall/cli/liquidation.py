@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
+
+from seawall.cli.arguments import AccountName, AsJson, BookFile, MarketFile, ModelName, Param, Params, ask
 
 NAME = "liquidation-price"
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
-    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
-    account: str = typer.Argument(help="An account of the book."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    book: BookFile,
+    market: MarketFile,
+    account: AccountName,
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     underlying: list[str] | None = typer.Option(
         None, "--underlying", "-u", help="Only this underlying (default: all that the account holds)."
     ),
@@ -21,11 +23,12 @@ def command(
     low: str | None = typer.Option(None, help="Lowest price looked at (default: a tenth of the present)."),
     high: str | None = typer.Option(None, help="Highest price looked at (default: ten times the present)."),
     tick: str | None = typer.Option(None, help="Step of the prices (default: at most a millionth of the price)."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """Every price of an underlying at which the account's health crosses zero, exact to the tick."""
     from seawall.cli import output
 
+    asked = ask(model, param, params)
     with output.status("searching"):
         from seawall.ledger.book import Book
         from seawall.margin.liquidation import prices_of
@@ -33,7 +36,7 @@ def command(
         from seawall.market.market import Market
 
         snapshot = Market.load(market)
-        single = Single.of(Book.load(book), snapshot, model, account)
+        single = Single.of(Book.load(book), snapshot, asked.model, account)
         held = dict.fromkeys(single.underlyings[n] for n in single.legs.underlying[single.position])
         answers = {}
         for name in underlying or held:
@@ -63,7 +66,7 @@ def command(
             for name, found in answers.items()
         ]
         health = output.exact(figures.health)
-        output.print_json({"account": account, "model": model, "health": health, "underlyings": rows})
+        output.print_json({"account": account, **asked.words, "health": health, "underlyings": rows})
         return
     lines = []
     for name, found in answers.items():
@@ -74,7 +77,7 @@ def command(
             lines.append([name, f"{index:,g}", side, f"{price:,f}", f"{float(price) / index - 1:+.2%}"])
         if not found.found:
             lines.append([name, f"{index:,g}", "nowhere", f"{found.low:,f} to {found.high:,f}", "-"])
-    title = f"{account}, model {model}, health {output.money(figures.health)}"
+    title = f"{account}, {asked.title}, health {output.money(figures.health)}"
     output.print_table(["underlying", "price", "liquidated", "at", "away"], lines, title=title)
     unproved = [name for name, found in answers.items() if not found.complete]
     if unproved:

@@ -7,17 +7,21 @@ from pathlib import Path
 
 import typer
 
+from seawall.cli.arguments import AsJson, BookFile, MarketFile, ModelName, Param, Params, ask
+
 NAME = "margin"
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
-    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    book: BookFile,
+    market: MarketFile,
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     account: list[str] | None = typer.Option(None, help="Only this account (may be given more than once)."),
     limit: int | None = typer.Option(None, min=1, help="At most so many accounts, least health first."),
     out: Path | None = typer.Option(None, help="Write the whole result to this .parquet or .csv file."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """Equity, initial and maintenance margin of every account."""
     from seawall.cli import output
@@ -25,6 +29,7 @@ def command(
 
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise InputError(str(out), f"a name ending in {show(out.suffix)}", ".parquet or .csv")
+    asked = ask(model, param, params)
     with output.status("evaluating"):
         import polars as pl
 
@@ -32,7 +37,7 @@ def command(
         from seawall.margin.evaluate import evaluate
         from seawall.market.market import Market
 
-        result = evaluate(Book.load(book), Market.load(market), model)
+        result = evaluate(Book.load(book), Market.load(market), asked.model)
         frame = result.to_polars()
     chosen = frame
     if account:
@@ -52,7 +57,7 @@ def command(
             {k: v if v is None or isinstance(v, int) else str(v) for k, v in row.items()}
             for row in shown.iter_rows(named=True)
         ]
-        output.print_json({"model": model, "accounts": chosen.height, "by_status": totals, "results": rows})
+        output.print_json({**asked.words, "accounts": chosen.height, "by_status": totals, "results": rows})
     else:
         names = (
             "account",
@@ -72,7 +77,7 @@ def command(
             ]
             for row in shown.iter_rows(named=True)
         ]
-        output.print_table([name.replace("_", " ") for name in names], lines, title=f"model {model}")
+        output.print_table([name.replace("_", " ") for name in names], lines, title=asked.title)
         if shown.height < chosen.height:
             print(
                 f"{shown.height} of {chosen.height:,} accounts; see --limit, --account, --out, --json"

@@ -18,6 +18,7 @@ from seawall.kernels import quadratic, tail
 from seawall.kernels.shocked import exponentials, logarithms
 from seawall.kernels.tables import QUADRATIC, Tables
 from seawall.margin.model import Model, check_discount, leg_arrays
+from seawall.margin.parameters import check_bounds
 from seawall.market.pricing import leg_greeks
 
 LINEAR, ROLE_OPTION = 0, 3
@@ -62,9 +63,7 @@ class GreeksModel(Model):
 
     def __init__(self, parameters: GreeksParameters) -> None:
         _check(parameters)
-        self.parameters = parameters
-        self.step_move_ppm = parameters.step_move_ppm
-        self.liquidation_fee_ppm = parameters.liquidation_fee_ppm
+        super().__init__(parameters)
 
     def deviations(self, underlyings: tuple[str, ...]) -> np.ndarray:
         """float64[U]: relative standard deviation of each index over the horizon."""
@@ -156,11 +155,5 @@ def _check(p: GreeksParameters) -> None:
     bounds |= dict.fromkeys(("default_correlation_ppm", "vol_deviation_ppm", "spot_vol_ppm"), (0, PPM))
     bounds |= dict.fromkeys(("power_short_ppm", "power_long_ppm"), (0, PPM // 2))
     bounds |= {"short_minimum_ppm": (0, PPM), "default_volatility_ppm": (0, 10 * PPM)}
-    found = {name: getattr(p, name) for name in bounds}
-    for field, limits in (("volatility_ppm", (0, 10 * PPM)), ("correlation_ppm", (0, PPM))):
-        for name, value in getattr(p, field).items():
-            found[f"{field} of {name}"] = value
-            bounds[f"{field} of {name}"] = limits
-    for name, value in found.items():
-        if not bounds[name][0] <= value <= bounds[name][1]:
-            raise UnsafeParameters(name, str(value), "{:,} to {:,}".format(*bounds[name]))
+    bounds |= {"volatility_ppm": (0, 10 * PPM), "correlation_ppm": (0, PPM)}
+    check_bounds(p, bounds)

@@ -29,8 +29,13 @@ class Model(ABC):
     kind: ClassVar[int]
     certifies: ClassVar[bool] = True
     parameters: Any
-    step_move_ppm: int = 0
-    liquidation_fee_ppm: int = 0
+    step_move_ppm: int
+    liquidation_fee_ppm: int
+
+    def __init__(self, parameters: Any) -> None:
+        self.parameters = parameters
+        self.step_move_ppm = getattr(parameters, "step_move_ppm", 0)
+        self.liquidation_fee_ppm = getattr(parameters, "liquidation_fee_ppm", 0)
 
     @abstractmethod
     def tables(self, market: Any) -> Tables:

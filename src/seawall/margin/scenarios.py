@@ -17,6 +17,7 @@ from seawall.core.errors import InputError, UnsafeParameters
 from seawall.core.units import PPM
 from seawall.kernels.shocked import exponentials, logarithms
 from seawall.margin.draws import normals, stream, uniforms
+from seawall.margin.parameters import check_bounds
 
 FALL_MAX_PPM, RISE_MAX_PPM = 950_000, 900_000  # at the exposure limit the sums of any scenario still fit int64
 VOL_MOVE_MAX_PPM = 5_000_000
@@ -189,6 +190,8 @@ def check_scenarios(p: ScenarioParameters) -> None:
         "horizon_hours": (1, HOURS_PER_YEAR),
         "columns": (2, COLUMNS_MAX),
         "seed": (0, 2**63),
+        "volatility_ppm": (0, 10 * PPM),
+        "correlation_ppm": (0, PPM),
         "default_volatility_ppm": (0, 10 * PPM),
         "default_correlation_ppm": (0, PPM),
         "degrees": (0, 100),
@@ -199,14 +202,9 @@ def check_scenarios(p: ScenarioParameters) -> None:
         "decay_ppm": (500_000, PPM),
         "filter_ppm": (500_000, PPM - 1),
     }
-    for name, (low, high) in bounds.items():
-        _between(name, getattr(p, name), low, high)
+    check_bounds(p, bounds)
     if p.degrees in (1, 2):
         raise UnsafeParameters("degrees", str(p.degrees), "0, or 3 or more: below, moves have no variance")
-    for name, value in p.volatility_ppm.items():
-        _between(f"volatility of {name}", value, 0, 10 * PPM)
-    for name, value in p.correlation_ppm.items():
-        _between(f"correlation of {name}", value, 0, PPM)
     if p.source != "monte-carlo":
         _check_history(p)
 
@@ -215,15 +213,11 @@ def _check_history(p: ScenarioParameters) -> None:
     if not p.history_ppm:
         raise UnsafeParameters("history_ppm", f"none, with source {p.source}", "relative moves by underlying")
     count = len(next(iter(p.history_ppm.values())))
-    _between("periods of history", count, 2, COLUMNS_MAX)
+    if not 2 <= count <= COLUMNS_MAX:
+        raise UnsafeParameters("periods of history", str(count), f"2 to {COLUMNS_MAX:,}")
     for field in ("history_ppm", "vol_history_ppm"):
         for name, values in getattr(p, field).items():
             if len(values) != count:
                 raise UnsafeParameters(f"{field} of {name}", f"{len(values)} periods", f"{count}, as the others have")
             if min(values) <= -PPM or max(values) > 1_000 * PPM:
                 raise UnsafeParameters(f"{field} of {name}", "a fall of 100 % or more", "relative moves above -100 %")
-
-
-def _between(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise UnsafeParameters(name, str(value), f"{low:,} to {high:,}")

@@ -125,9 +125,7 @@ class TieredModel(Model):
     truncates: ClassVar[bool] = False
 
     def __init__(self, parameters: Any) -> None:
-        self.parameters = parameters
-        self.step_move_ppm = parameters.step_move_ppm
-        self.liquidation_fee_ppm = parameters.liquidation_fee_ppm
+        super().__init__(parameters)
         for name, tier_set in self._named_sets():
             check_tiers(name, tier_set)
 

@@ -17,7 +17,7 @@ from seawall.core.errors import UnsafeParameters
 from seawall.kernels import cells, rows
 from seawall.kernels.board import NEVER, fill_cells, price_cells
 from seawall.kernels.tables import CELLS, Tables
-from seawall.margin.model import Model, check_discount, leg_arrays
+from seawall.margin.model import Model, check_discount, leg_arrays, tables_of
 from seawall.margin.parameters import check_bounds
 
 PPM = 1_000_000
@@ -168,20 +168,8 @@ class PortfolioModel(Model):
             extra,
         )
         p = self.parameters
-        return Tables(
-            values=values,
-            extra=extra,
-            leg_block=legs.block,
-            leg_group=legs.strike_group,
-            leg_underlying=legs.underlying,
-            leg_right=legs.right,
-            block_params=np.zeros((1, 1), np.int64),
-            scenario_params=np.zeros((1, 1), np.int64),
-            underlying_params=self.underlying_params(market.underlyings),
-            scalars=np.array(
-                [p.initial_factor_ppm, p.maintenance_factor_ppm, p.offset_ppm, p.short_minimum_ppm], np.int64
-            ),
-        )
+        scalars = [p.initial_factor_ppm, p.maintenance_factor_ppm, p.offset_ppm, p.short_minimum_ppm]
+        return tables_of(legs, values, extra, self.underlying_params(market.underlyings), scalars)
 
     def worst_label(self, index: int) -> str:
         if index < 0:

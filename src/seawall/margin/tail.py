@@ -17,7 +17,7 @@ from seawall.core.units import PPM
 from seawall.kernels import tail
 from seawall.kernels.shocked import logarithms
 from seawall.kernels.tables import TAIL, Tables
-from seawall.margin.model import Model, check_discount, leg_arrays
+from seawall.margin.model import Model, check_discount, haircuts_nano, leg_arrays, tables_of
 from seawall.margin.parameters import check_bounds
 from seawall.margin.scenarios import Moves, ScenarioParameters, check_scenarios, moves
 
@@ -138,22 +138,10 @@ class TailModel(Model):
             values,
         )
         extra = np.zeros((len(legs.kind), tail.EXTRAS), np.int64)
-        worth = np.abs(legs.value_nano)
-        extra[:, tail.EXTRA_CHARGE] = [-(-int(v) * int(h) // PPM) for v, h in zip(worth, legs.haircut_ppm, strict=True)]
-        extra[:, tail.EXTRA_NOTIONAL] = np.maximum(legs.notional_nano, worth)
+        extra[:, tail.EXTRA_CHARGE] = haircuts_nano(legs)
+        extra[:, tail.EXTRA_NOTIONAL] = np.maximum(legs.notional_nano, np.abs(legs.value_nano))
         extra[:, tail.EXTRA_NAKED] = np.where(legs.role == ROLE_OPTION, legs.notional_nano, 0)
-        return Tables(
-            values=values,
-            extra=extra,
-            leg_block=legs.block,
-            leg_group=legs.strike_group,
-            leg_underlying=legs.underlying,
-            leg_right=legs.right,
-            block_params=np.zeros((1, 1), np.int64),
-            scenario_params=found.weights_ppm[None, :].copy(),
-            underlying_params=self._underlying_params(market.underlyings),
-            scalars=self._scalars(),
-        )
+        return tables_of(legs, values, extra, self._underlying_params(market.underlyings), self._scalars(), found.weights_ppm[None, :].copy())
 
     def _underlying_params(self, underlyings: tuple[str, ...]) -> np.ndarray:
         p = self.parameters

@@ -14,7 +14,9 @@ from seawall.cli import compare, demo, diff, explain, liquidation, margin, repla
 from seawall.cli.app import app
 from seawall.cli.arguments import ask, given_by
 from seawall.core.errors import DuplicateRow, InputError, UnreadableFile
+from seawall.core.jsontext import parse_json
 from seawall.margin import models
+from seawall.margin.coming import announcement
 
 STRICT = {"initial_ppm": 300_000, "maintenance_ppm": 200_000}
 WORDS = ("--model", "fixed", "--param", "initial_ppm=300_000", "-p", "maintenance_ppm=200000")
@@ -49,7 +51,7 @@ def test_every_command_with_a_model_takes_its_parameters():
 
 
 @pytest.mark.parametrize("changed", [WORDS, ("-m", "fixed", "--params", "strict.json"), ("-m", "fixed", "--params", "strict.toml")])
-@pytest.mark.parametrize("command", ["margin", "explain", "what-if", "liquidation-price", "compare"])
+@pytest.mark.parametrize("command", ["margin", "explain", "what-if", "liquidation-price", "compare", "hedge"])
 def test_a_command_answers_for_the_changed_model(folder, command, changed):
     who = () if command in ("margin", "compare") else ("alice",)
 
@@ -123,6 +125,8 @@ def test_what_a_parameter_on_the_command_line_means(words, changes):
 def test_entries_of_entries_text_and_fractions():
     asked = given_by("derive-standard", {}, ["markets.SOL.perp_mm=0.3", "depeg_factor=1.5"])
     found = asked.model.parameters
+    later = announcement(parse_json(b'{"from": "2026-01-01", "model": "derive-standard", "parameters": {"depeg_factor": 1.5}}', ""))
+    assert later.model.parameters.depeg_factor == 1.5
     assert (found.markets["SOL"].perp_mm, found.depeg_factor) == (0.3, 1.5)
     assert set(found.markets) == {"BTC", "ETH", "SOL"}
     assert given_by("derive-portfolio", {}, ["version=1", "skew.width_scale=3"]).model.parameters.vol_range_up == 0.6

@@ -88,6 +88,7 @@ def _with_entry(path: list[str], value: Any, into: Any) -> Any:
 def _parse(words: str) -> tuple[list[str], Any]:
     """Name, split at its dots, and value: a whole number as Python writes it, JSON, or else text."""
     from seawall.core.errors import InputError, UnreadableFile, show
+    from seawall.core.jsontext import parse_json, with_floats
 
     name, sign, text = words.partition("=")
     path = name.strip().split(".")
@@ -98,7 +99,7 @@ def _parse(words: str) -> tuple[list[str], Any]:
     except ValueError:
         pass
     try:
-        return path, _json(text.encode(), f"--param {name}")
+        return path, with_floats(parse_json(text.encode(), f"--param {name}"))
     except UnreadableFile:
         return path, text.strip()
 
@@ -107,13 +108,14 @@ def _read(path: Path) -> dict[str, Any]:
     import tomllib
 
     from seawall.core.errors import InputError, UnreadableFile, show
+    from seawall.core.jsontext import parse_json, with_floats
 
     place = str(path)
     if path.suffix not in (".json", ".toml"):
         raise InputError(place, f"a name ending in {show(path.suffix)}", ".json or .toml")
     data = path.read_bytes()
     if path.suffix == ".json":
-        document = _json(data, place)
+        document = with_floats(parse_json(data, place))
     else:
         try:
             document = tomllib.loads(data.decode())
@@ -122,17 +124,3 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InputError(place, show(document), "an object of parameters by name")
     return document
-
-
-def _json(data: bytes, place: str) -> Any:
-    """JSON with its fractions as numbers: a model's rates are whole, or floats by definition."""
-    from seawall.core.jsontext import Digits, parse_json
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Digits):
-            return float(value)
-        if isinstance(value, list):
-            return [plain(each) for each in value]
-        return {key: plain(each) for key, each in value.items()} if isinstance(value, dict) else value
-
-    return plain(parse_json(data, place))

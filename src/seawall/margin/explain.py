@@ -18,7 +18,7 @@ from seawall.kernels.account import evaluate_accounts
 from seawall.ledger.accounts import Accounts
 from seawall.margin.evaluate import Result, check_exposure
 from seawall.margin.model import Model
-from seawall.margin.parts import SPLIT, Parts, parts_of
+from seawall.margin.parts import Parts, parts_of
 from seawall.margin.whatif import Calculator, prepared
 from seawall.market.legs import CONSTANT, ROLE_BASKET, ROLE_COIN
 
@@ -193,8 +193,7 @@ def explain(book: Any, market: Any, model: str | Model, account: str) -> Explana
     """Explanation of one account's equity and margin.
 
     book: a Book; market: a Market; model: a name or a Model. The last book, market and model asked about stay
-    compiled, as for `what_if`. Raises InputError for an account that the book does not have, and for models
-    whose margin is not taken apart yet (tails of distributions).
+    compiled, as for `what_if`. Raises InputError for an account that the book does not have.
     """
     return explain_account(prepared(book, market, model), account)
 
@@ -204,8 +203,6 @@ def explain_account(calculator: Calculator, account: str) -> Explanation:
     k = calculator.row.get(account)
     if k is None:
         raise InputError("account", repr(account), "an account of the book")
-    if calculator.model.kind not in SPLIT:
-        raise InputError("model", repr(calculator.model.name), "a model whose margin is explained (not yet those from distributions)")
     accounts, tables = calculator.accounts, calculator.tables
     first, last = accounts.row_ptr[k], accounts.row_ptr[k + 1]
     legs, lots = accounts.leg[first:last], accounts.lots[first:last]

@@ -244,11 +244,10 @@ def _within_limits(
 
 
 def _looks(single: Single, number: int, first: int, last: int, present: int, step_nano: int) -> list[int]:
-    """First ticks to look at: the present and a coarse grid; where nothing is proved, a finer one and strikes."""
-    count = 8 if single.bounded else SEARCHED
-    grid = np.exp(np.linspace(np.log(first), np.log(last), count))
-    ticks = {int(tick) for tick in grid} | {present, present + 1, first, last}
+    """First ticks to look at: the ends and the present; where nothing is proved, a grid and strikes as well."""
+    ticks = {present, first, last}
     if not single.bounded:
+        ticks |= {int(tick) for tick in np.exp(np.linspace(np.log(first), np.log(last), SEARCHED))} | {present + 1}
         mine = (single.legs.kind == 1) & (single.legs.underlying == number)
         ticks |= {int(k * NANO / r / step_nano) for k, r in zip(single.legs.strike[mine], single.legs.ratio[mine])}
     return sorted(tick for tick in ticks if first <= tick <= last)

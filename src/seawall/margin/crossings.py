@@ -18,9 +18,9 @@ from seawall.kernels.tables import CELLS
 from seawall.margin.bounds import NO_BOUND, Bounds, CellBounds, TierBounds
 from seawall.margin.single import Single
 
-WIDEST = 1.8  # a stretch's far end over its near one, beyond which slopes are not extended
+WIDEST = 2.8  # a stretch's far end over its near one, beyond which slopes are not extended
 FEW = 3  # ticks that are evaluated rather than bounded
-MOST_PARTS = 8
+MOST_PARTS = 4
 HAIR = 1e-9  # of a stretch, on the safe side of where a bound turns
 
 
@@ -62,9 +62,10 @@ class Search:
         if self.single.bounded:
             kind = CellBounds if self.single.model.kind == CELLS else TierBounds
             self._bounds = kind(self.single, self.prices, ticks[0], ticks[-1])
-        work = list(zip(ticks, ticks[1:], strict=False))
+        likely = not _below(self.point(ticks[len(ticks) // 2]))
+        work = [(a, b, likely) for a, b in zip(ticks, ticks[1:], strict=False)]
         while work:
-            a, b = work.pop()
+            a, b, likely = work.pop()
             if b - a <= FEW:
                 pairs = ((self.point(tick), self.point(tick + 1)) for tick in range(a, b))
                 found += [(left, right) for left, right in pairs if _below(left) != _below(right)]
@@ -72,20 +73,17 @@ class Search:
                 if _below(self.point(a)) != _below(self.point(b)):
                     found.append(self._bracket(self.point(a), self.point(b)))
             elif b > a * WIDEST:
-                work += _split(a, b, 2)
+                work += [(*part, likely) for part in _split(a, b, 2)]
             else:
-                work += self._left(self._bounds, a, b, found)
+                work += self._left(self._bounds, a, b, likely, found)
         return sorted(found, key=lambda pair: pair[0].tick)
 
     def _left(
-        self, bounds: CellBounds | TierBounds, a: int, b: int, found: list[tuple[Point, Point]]
-    ) -> list[tuple[int, int]]:
-        """The parts of a stretch in which a crossing may lie. Where nothing can be proved any more, adds to `found`
-        what its ends show."""
-        over = None
-        if self.evaluations < self.budget:
-            nearest = min(self._points, key=lambda tick: abs(tick - a)) if self._points else a
-            over = bounds.over(a, b, not _below(self.point(nearest)))
+        self, bounds: CellBounds | TierBounds, a: int, b: int, likely: bool, found: list[tuple[Point, Point]]
+    ) -> list[tuple[int, int, bool]]:
+        """The parts of a stretch in which a crossing may lie, and whether health is likely to be positive there.
+        Where nothing can be proved any more, adds to `found` what the ends show."""
+        over = bounds.over(a, b, likely) if self.evaluations < self.budget else None
         if over is None:
             self.proved = False
             left, right = self.point(a), self.point(b)
@@ -96,12 +94,13 @@ class Search:
         start, stop = a + settled(over, b - a), b - settled(over.reversed(), b - a)
         if start >= stop:
             return []
+        likely = over.low_a + over.low_b + over.high_a + over.high_b >= 0
         if 2 * (stop - start) <= b - a:
-            return [(start, stop)]
+            return [(start, stop, likely)]
         edge = bounds.edge(start, stop)
         if edge is not None:
-            return [(start, edge), (edge, edge + 1), (edge + 1, stop)]
-        return _split(start, stop, _parts(over))
+            return [(start, edge, likely), (edge, edge + 1, likely), (edge + 1, stop, likely)]
+        return [(*part, likely) for part in _split(start, stop, _parts(over))]
 
     def _bracket(self, a: Point, b: Point) -> tuple[Point, Point]:
         """Neighbours of different sign between two points of different sign (Illinois, then halving)."""

@@ -5,7 +5,6 @@ scenario, and then only inside the worst one what each leg adds. What takes prod
 (the shares of a dip and of a charge for concentration) is left to the caller, with all that it needs.
 """
 
-import numpy as np
 
 from seawall.kernels import cells
 from seawall.kernels.compiled import entry, inner

@@ -20,8 +20,11 @@ ROWS = 14
 FIRST, LAST, UNDERLYING, DIPS, SCALED, CHARGE = range(6)
 SUMS = 6  # then columns, and the sums of gaps and of what comes between levels
 GAPS = SUMS + cells.COLUMNS
-FLOORS = GAPS + 4 * cells.CELLS
-HELD = FLOORS + cells.CELLS
+FLOORS = GAPS + 4 * cells.CELLS  # of every cell: its floor, and which level, which bound and how deep a dip that is of
+SIDES = FLOORS + cells.CELLS
+BOUNDS = SIDES + cells.CELLS
+DEPTHS = BOUNDS + cells.CELLS
+HELD = DEPTHS + cells.CELLS
 
 # head, int64[HEAD]
 COUNT, WORST, LOSS, LEAST, CASH = range(5)
@@ -68,7 +71,7 @@ def _sums(values, group, legs, lots, by_leg, mine):
         mine[c] = 0
     for p in range(mine[FIRST], mine[LAST]):
         row, quantity = values[legs[p]], lots[p]
-        for c in range(cells.COLUMNS):
+        for c in range(min(len(row), cells.COLUMNS)):
             mine[SUMS + c] += quantity * row[c]
         mark = quantity * row[cells.MARK]
         net = by_leg[NET, p]
@@ -82,30 +85,34 @@ def _sums(values, group, legs, lots, by_leg, mine):
         if net == 0:
             continue
         speaks = values[legs[by_leg[CURVE, p]]]
-        for kind in range(4):
-            for cell in range(cells.CELLS):
-                mine[GAPS + kind * cells.CELLS + cell] += quantity * _bend(speaks, net, kind, cell)
+        three = len(speaks) - cells.ROW_GAP  # counts of the run time: literal ones would be written out
+        one = three // 3
+        if net > 0:
+            for c in range(three):
+                mine[GAPS + c] += quantity * speaks[cells.ROW_GAP + c]
+            continue
+        for c in range(one):
+            mine[GAPS + one + c] -= quantity * speaks[cells.ROW_GAP + one + c]
+        for c in range(one):
+            mine[GAPS + three + c] -= quantity * speaks[cells.ROW_GAP + three - one + c]
 
 
 @inner
-def _corner(mine, cell, side):
-    """(what is at the lower corner, its dip) of a cell at its lower or upper level of the second shock."""
-    row, spot = cell // cells.SPOT_CELLS, cell % cells.SPOT_CELLS
-    at = SUMS + 1 + (row + side) * cells.NODES + spot
-    return min(mine[at], mine[at + 1]), cells.dip(mine[GAPS + cell], abs(mine[at] - mine[at + 1]))
-
-
-@inner
-def _choice(mine, cell):
-    """(floor, side, bound) of a cell, the first of equals."""
-    low, dip = _corner(mine, cell, 0)
-    high, other = _corner(mine, cell, 1)
-    side = 1 if high - other < low - dip else 0
-    bound = 1
-    for kind in range(2, 4):
-        if mine[GAPS + kind * cells.CELLS + cell] < mine[GAPS + bound * cells.CELLS + cell]:
-            bound = kind
-    return min(low - dip, high - other) - mine[GAPS + bound * cells.CELLS + cell], side, bound
+def _choose(mine):
+    """Sets what is noted of every cell; of equals the first is taken."""
+    for cell in range(cells.CELLS):
+        for side in range(2):
+            at = SUMS + 1 + (cell // cells.SPOT_CELLS + side) * cells.NODES + cell % cells.SPOT_CELLS
+            depth = cells.dip(mine[GAPS + cell], abs(mine[at] - mine[at + 1]))
+            low = min(mine[at], mine[at + 1]) - depth
+            if side == 0 or low < mine[FLOORS + cell]:
+                mine[FLOORS + cell], mine[SIDES + cell], mine[DEPTHS + cell] = low, side, depth
+        bound = 1
+        for kind in range(2, 4):
+            if mine[GAPS + kind * cells.CELLS + cell] < mine[GAPS + bound * cells.CELLS + cell]:
+                bound = kind
+        mine[BOUNDS + cell] = bound
+        mine[FLOORS + cell] -= mine[GAPS + bound * cells.CELLS + cell]
 
 
 @inner
@@ -137,8 +144,7 @@ def _losses(held, count, params, offset, losses):
 @inner
 def _range_parts(values, legs, lots, by_leg, mine, cell):
     """SCAN, BOUND, and what a dip is shared by, of one underlying in its cell; returns the change but for the dip."""
-    _, side, bound = _choice(mine, cell)
-    _, mine[DIPS] = _corner(mine, cell, side)
+    side, bound, mine[DIPS] = mine[SIDES + cell], mine[BOUNDS + cell], mine[DEPTHS + cell]
     at = 1 + (cell // cells.SPOT_CELLS + side) * cells.NODES + cell % cells.SPOT_CELLS
     lower = at if mine[SUMS + at] <= mine[SUMS + at + 1] else at + 1
     change = 0
@@ -150,8 +156,7 @@ def _range_parts(values, legs, lots, by_leg, mine, cell):
         by_leg[DIP, p] = quantity * _bend(speaks, net, 0, cell)
         by_leg[APART, p] = quantity * (row[at] - row[at + 1])
         change -= by_leg[SCAN, p] + by_leg[BOUND, p]
-    if mine[DIPS] == 0:
-        for p in range(mine[FIRST], mine[LAST]):
+        if mine[DIPS] == 0:
             by_leg[DIP, p] = 0
     return change
 
@@ -265,8 +270,7 @@ def take_apart(
         held[count - 1, LAST] = p + 1
     for i in range(count):
         _sums(values, group, legs, lots, by_leg, held[i])
-        for cell in range(cells.CELLS):
-            held[i, FLOORS + cell], _, _ = _choice(held[i], cell)
+        _choose(held[i])
     running = cash_nano
     for p in range(len(legs)):
         before = running // 1000

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seawall.margin import models
     from seawall.margin.evaluate import evaluate
     from seawall.margin.explain import explain
+    from seawall.margin.hedge import cheapest_hedge
     from seawall.margin.whatif import what_if
     from seawall.market.market import Market
 
@@ -34,6 +35,7 @@ __all__ = [
     "MissingExtra",
     "SeawallError",
     "__version__",
+    "cheapest_hedge",
     "evaluate",
     "explain",
     "models",
@@ -48,6 +50,7 @@ _HOMES = {
     "Market": "seawall.market.market",
     "MissingExtra": "seawall.core.errors",
     "SeawallError": "seawall.core.errors",
+    "cheapest_hedge": "seawall.margin.hedge",
     "evaluate": "seawall.margin.evaluate",
     "explain": "seawall.margin.explain",
     "models": "seawall.margin",

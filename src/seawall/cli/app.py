@@ -76,7 +76,7 @@ class _Group(TyperGroup):
 
 _TYPERS_OWN = ("standalone_mode", "complete_var", "windows_expand_args")
 _EXTRAS = {"matplotlib": "plot", "ccxt": "feeds", "scipy": "bench", "duckdb": "bench", "pandas": "bench",
-           "pyarrow": "bench", "QuantLib": "bench"}  # fmt: skip
+           "pyarrow": "bench", "QuantLib": "bench", "highspy": "hedge"}  # fmt: skip
 
 app = typer.Typer(
     cls=_Group,
@@ -141,9 +141,22 @@ def _root(
 
 
 def _register() -> None:
-    from seawall.cli import bench, compare, conform, demo, diff, explain, history, liquidation, margin, replay, what_if
+    from seawall.cli import (
+        bench,
+        compare,
+        conform,
+        demo,
+        diff,
+        explain,
+        hedge,
+        history,
+        liquidation,
+        margin,
+        replay,
+        what_if,
+    )
 
-    for module in (demo, replay, history, margin, explain, liquidation, what_if, diff, compare, conform, bench):
+    for module in (demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, conform, bench):
         app.command(module.NAME)(module.command)
 
 

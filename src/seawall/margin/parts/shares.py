@@ -41,7 +41,7 @@ class Parts(NamedTuple):
     """
 
     cash: int
-    equity: list[int]
+    equity: Sequence[int] | np.ndarray
     columns: Columns
     scenarios: list[ScenarioLoss]
     decided_by: str

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seawall.engine.loop import Engine
     from seawall.ledger.book import Book
     from seawall.margin import models
+    from seawall.margin.efficiency import efficiency
     from seawall.margin.evaluate import evaluate
     from seawall.margin.explain import explain
     from seawall.margin.whatif import what_if
@@ -34,6 +35,7 @@ __all__ = [
     "MissingExtra",
     "SeawallError",
     "__version__",
+    "efficiency",
     "evaluate",
     "explain",
     "models",
@@ -48,6 +50,7 @@ _HOMES = {
     "Market": "seawall.market.market",
     "MissingExtra": "seawall.core.errors",
     "SeawallError": "seawall.core.errors",
+    "efficiency": "seawall.margin.efficiency",
     "evaluate": "seawall.margin.evaluate",
     "explain": "seawall.margin.explain",
     "models": "seawall.margin",

@@ -141,9 +141,24 @@ def _root(
 
 
 def _register() -> None:
-    from seawall.cli import bench, compare, conform, demo, diff, explain, history, liquidation, margin, replay, what_if
+    from seawall.cli import (
+        bench,
+        compare,
+        conform,
+        demo,
+        diff,
+        efficiency,
+        explain,
+        history,
+        liquidation,
+        margin,
+        replay,
+        what_if,
+    )
 
-    for module in (demo, replay, history, margin, explain, liquidation, what_if, diff, compare, conform, bench):
+    for module in (
+        demo, replay, history, margin, explain, liquidation, what_if, diff, compare, efficiency, conform, bench,
+    ):  # fmt: skip
         app.command(module.NAME)(module.command)
 
 

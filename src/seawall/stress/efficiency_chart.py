@@ -27,6 +27,7 @@ SUFFIXES = (".png", ".svg")
 ACCOUNTS_MAX = 12
 COLUMNS_MAX = 3
 POINTS_MAX = 20
+RATIO_LEAST, RATIO_MOST = 0.05, 50.0  # the scale of ratios
 _BLUE, _PALE, _RED, _GREY, _ORANGE = "#0757b8", "#c9d9ee", "#d1242f", "#8b949e", "#bf8700"
 _PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
@@ -54,10 +55,13 @@ def draw(found: Efficiency, path: str | Path, rows: Sequence[int] | None = None)
     left.axvline(shortfall, color=_RED, linewidth=1.3, label=f"expected shortfall, {_yardstick(found)}")
     _legend(left, 2)
     _plain(left, f"initial margin, {found.settlement}")
-    middle.set_xlim(left=0.0)
     middle.axvline(1.0, color=_RED, linewidth=1.3, label="the shortfall itself")
     _legend(middle, 2)
-    _plain(middle, "initial margin per unit of expected shortfall")
+    _plain(middle, "initial margin per unit of expected shortfall (logarithmic)")
+    middle.set_xscale("log")
+    middle.set_xlim(RATIO_LEAST, RATIO_MOST)
+    middle.set_xticks([0.1, 0.5, 1, 2, 5, 10, 20], ["0.1", "0.5", "1", "2", "5", "10", "20"], minor=False)
+    middle.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     _legend(right, 2)
     _plain(right, f"share of {found.moves:,} moves not covered, %")
     for axis in (left, right):
@@ -106,22 +110,28 @@ def _capital(axis: Axes, place: int, found: Efficiency, under: UnderModel, rows:
 
 def _ratios(axis: Axes, place: int, found: Efficiency, under: UnderModel, rows: Any) -> None:
     """The book's ratio, and how it spreads over accounts: each, or where they are many 5 to 95 % of them, 25 to 75 %
-    and the median."""
+    and the median. What lies beyond the scale is drawn at its edge, as an arrow."""
     sums = found.totals(under, rows)
     each = under.per_shortfall_ppm[rows]
     each = each[each >= 0] / 1e6
     first = not axis.lines  # no other model has been drawn
     if len(each) <= POINTS_MAX:
-        axis.plot(each, [place] * len(each), "o", color=_GREY, markersize=4, label="an account" if first else None)
+        inside = each[(each >= RATIO_LEAST) & (each <= RATIO_MOST)]
+        axis.plot(inside, [place] * len(inside), "o", color=_GREY, markersize=4, label="an account" if first else None)
     else:
-        least, low, middle, high, most = np.quantile(each, [0.05, 0.25, 0.5, 0.75, 0.95])
+        least, low, middle, high, most = np.clip(np.quantile(each, [0.05, 0.25, 0.5, 0.75, 0.95]), RATIO_LEAST, RATIO_MOST)
         axis.plot([least, most], [place] * 2, color=_PALE, linewidth=5, label="5 to 95 % of accounts" if first else None)
         axis.plot([low, high], [place] * 2, color=_GREY, linewidth=5, label="25 to 75 %" if first else None)
         axis.plot(middle, place, "|", color="black", markersize=10, label="median" if first else None)
+    for edge, marker, beyond in ((RATIO_LEAST, "<", each < RATIO_LEAST), (RATIO_MOST, ">", each > RATIO_MOST)):
+        if beyond.any() and len(each) <= POINTS_MAX:
+            axis.plot(edge, place, marker, color=_GREY, markersize=5, clip_on=False)
     if sums.per_shortfall_ppm is not None:
         ratio = sums.per_shortfall_ppm / 1e6
-        axis.plot(ratio, place, "o", color=_BLUE, markersize=6, label="the book" if first else None)
-        axis.annotate(f"{ratio:,.2f}", (ratio, place), (0, 7), textcoords="offset points", ha="center", fontsize=7.5)
+        edge = min(max(ratio, RATIO_LEAST), RATIO_MOST)
+        axis.plot(edge, place, "o", color=_BLUE, markersize=6, label="the book" if first else None)
+        words = f"{-(-sums.per_shortfall_ppm // 10_000) / 100:,.2f}"  # rounded up, as the table has it
+        axis.annotate(words, (edge, place), (0, 7), textcoords="offset points", ha="center", fontsize=7.5)
 
 
 def _uncovered(axis: Axes, place: int, found: Efficiency, under: UnderModel, rows: Any) -> None:

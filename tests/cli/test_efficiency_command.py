@@ -73,7 +73,7 @@ def test_one_account_and_every_account(folder):
     whole, bob = answer("--by-account"), answer("--account", "bob")
     by_name = {row["account"]: row["models"] for row in whole["accounts"]}
     assert list(by_name) == ["alice", "bob"]
-    assert by_name["bob"] == bob["models"]
+    assert by_name["bob"] == [{k: v for k, v in row.items() if k != "worst_uncovered"} for row in bob["models"]]
     assert [row["accounts"] for row in bob["models"]] == [1] * 5
     shown = invoke("book.csv", "market.json", "--by-account").stdout
     assert shown.count("expected-shortfall") == 2
@@ -83,12 +83,25 @@ def test_one_account_and_every_account(folder):
     assert Decimal(narrow["models"][0]["expected_shortfall"]) < Decimal(bob["models"][0]["expected_shortfall"]) / 3
 
 
+def test_prices_of_what_other_accounts_hold_are_not_asked_for(folder):
+    ether = {"symbol": "ETH-PERP", "kind": "perpetual", "underlying": "ETH", "lot": "0.01"}
+    (folder / "more.json").write_text(json.dumps(MARKET | {"instruments": [*MARKET["instruments"], ether]}))
+    (folder / "more.csv").write_text(BOOK + MORE + "carl,ETH-PERP,1,,\n")
+    words = ("more.csv", "more.json", "--prices", "prices.csv")
+    assert "no price of ETH" in invoke(*words).stderr
+    done = invoke(*words, "--account", "bob", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["models"] == answer("--account", "bob", "--prices", "prices.csv")["models"]
+    assert Decimal(found["models"][0]["initial_margin"]) > 0
+
+
 def test_a_model_that_cannot_margin_the_book_has_a_row_of_dashes_and_a_reason(folder):
     done = invoke("book.csv", "market.json", "--models", "all")
     assert done.exit_code == 0
     (line,) = [line for line in done.stdout.splitlines() if line.strip().startswith("dydx ")]
     assert set(line.split()[1:]) == {"-"}
-    assert "\ndydx: model dydx, instrument BTC: found a spot" in done.stderr
+    assert done.stderr.startswith("dydx: model dydx, instrument BTC-26DEC25-120000-C: found")
     assert len(answer("--models", "all")["models"]) == 9
 
 

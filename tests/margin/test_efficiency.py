@@ -76,7 +76,7 @@ def test_every_figure_of_a_linear_book_is_the_one_computed_by_hand():
     assert (sums.locked_micro, sums.idle_micro, sums.used_ppm) == (190 * PPM, 5 * PPM, 974_359)
     assert sums.per_shortfall_ppm == ceil(Fraction(400 * PPM, 200_000_002) * PPM)
     assert sums.covered_initial_ppm == 875_000  # of the two that hold something
-    one = found.totals(fixed, [found.row("short")])
+    one = found.totals(fixed, [1])
     assert (one.accounts, one.initial_micro, one.covered_initial_ppm) == (1, 100 * PPM, 750_000)
 
 
@@ -146,7 +146,8 @@ def test_ratios_stay_in_their_bounds_and_savings_are_differences(held, cash):
     book = book_of(held, cash)
     found = efficiency(book, BOARD, models.names())
     by_name = {each.model: each for each in found.models}
-    assert by_name["dydx"].unsupported
+    refused = any(lots.get(symbol) for lots in held for symbol in ("C", "P", "BTC"))
+    assert bool(by_name["dydx"].unsupported) == (refused or not any(any(lots.values()) for lots in held))
     for under in found.models:
         if under.unsupported:
             continue
@@ -205,6 +206,18 @@ def test_a_model_that_cannot_margin_the_book_says_so_in_its_row():
     assert found.to_polars()["model"].unique().to_list() == ["portfolio"]
     with pytest.raises(InputError, match="can margin"):
         found.totals(dydx)
+
+
+def test_a_product_that_nobody_holds_is_no_reason_to_refuse():
+    held = [{"BTC-PERP": 10, "ETH-PERP": -7}, {"ETH-PERP": 3}, {}]
+    narrow = scenes.market([scenes.perpetual("BTC"), scenes.perpetual("ETH")], {"BTC": 113_000, "ETH": 3_900})
+    (dydx,) = efficiency(book_of(held, 9_000), BOARD, ["dydx"]).models
+    alone = evaluate(book_of(held, 9_000), narrow, "dydx")
+    assert not dydx.unsupported
+    assert dydx.initial_micro.tolist() == alone.initial_margin_micro.tolist()
+    assert dydx.maintenance_micro.tolist() == alone.maintenance_margin_micro.tolist()
+    (only_cash,) = efficiency(book_of([{}], 9_000), BOARD, ["dydx"]).models
+    assert only_cash.unsupported
 
 
 def test_savings_are_against_the_default_fixed_model_only():

@@ -25,7 +25,7 @@ def command(
     horizon_hours: int = typer.Option(24, min=1, max=8760, help="Of the expected shortfall and of the moves."),
     confidence: str = typer.Option("99%", help="Of the expected shortfall."),
     account: list[str] | None = typer.Option(None, help="Only this account (may be given more than once)."),
-    by_account: bool = typer.Option(False, "--by-account", help="A line for each account and model."),
+    by_account: bool = typer.Option(False, "--by-account", help="A table for each account, and a panel in the picture."),
     out: Path | None = typer.Option(None, help="Write every account under every model to this .parquet or .csv file."),
     plot: Path | None = typer.Option(None, help="Draw the comparison to this .png or .svg."),
     json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
@@ -38,29 +38,28 @@ def command(
         if path is not None and path.suffix not in suffixes:
             raise InputError(str(path), f"a name ending in {show(path.suffix)}", " or ".join(suffixes))
     with output.status("evaluating"):
-        found, realised = _found(book, market, models, prices, horizon_hours, confidence)
-        rows = _rows(found, book, account)
+        found, realised = _found(book, market, models, account, prices, horizon_hours, confidence)
         if plot is not None:
             from seawall.stress import efficiency_chart
 
             draw = efficiency_chart.draw_accounts if by_account else efficiency_chart.draw
-            draw(found, plot, rows)
+            draw(found, plot)
         if out is not None:
             from seawall.feeds.tables import write_table
 
             write_table(found.to_polars(), out)
     if json:
         answer: dict[str, Any] = {"book": str(book), "market": str(market), "prices": None if prices is None else str(prices)}
-        answer |= found.to_dict(rows)
+        answer |= found.to_dict()
         if by_account:
-            each = range(len(found.names)) if rows is None else rows
-            answer["accounts"] = [{"account": found.names[row], "models": found.to_dict([row])["models"]} for row in each]
+            named = enumerate(found.names)
+            answer["accounts"] = [{"account": name, "models": found.to_dict([row])["models"]} for row, name in named]
         output.print_json(answer | {"plot": None if plot is None else str(plot)})
         return
     if by_account:
-        _print_accounts(found, range(len(found.names)) if rows is None else rows)
+        _print_accounts(found)
     else:
-        _print_book(found, rows, realised)
+        _print_book(found, realised)
     for under in found.models:
         if under.unsupported:
             output.note(f"{under.model}: {under.unsupported}")
@@ -70,11 +69,17 @@ def command(
 
 
 def _found(
-    book: Path, market: Path, models: list[str] | None, prices: Path | None, horizon_hours: int, confidence: str
+    book: Path,
+    market: Path,
+    models: list[str] | None,
+    account: list[str] | None,
+    prices: Path | None,
+    horizon_hours: int,
+    confidence: str,
 ) -> tuple[Efficiency, str]:
     """The comparison, and in words which moves coverage counts."""
     from seawall.ledger.book import Book
-    from seawall.margin.efficiency import MODELS, efficiency
+    from seawall.margin.efficiency import MODELS, efficiency_bound
     from seawall.margin.models import get, names
     from seawall.market.market import Market
 
@@ -87,25 +92,34 @@ def _found(
         initial_confidence_ppm=ppm,
         maintenance_confidence_ppm=ppm,
     )
-    positions, snapshot = Book.load(book), Market.load(market)
+    snapshot = Market.load(market)
+    accounts = _chosen(Book.load(book).bind(snapshot), book, account)
     moves, words = None, f"modelled moves over {horizon_hours} h"
     if prices is not None:
         from seawall.core.times import format_ns
         from seawall.feeds.moves import horizon_moves
         from seawall.feeds.prices import read_prices
 
-        held = _held(positions, snapshot)
+        held = {snapshot.underlyings[u] for u in set(snapshot.legs.underlying[accounts.leg].tolist())}
         realised = horizon_moves(read_prices(prices, names=held or None), held, horizon_hours)
         moves = realised.moves_ppm or None  # nobody holds anything: nothing can lose
-        words = f"realised moves over {horizon_hours} h, one every {realised.step_hours} h from {format_ns(realised.start_ns)}"
-    found = efficiency(positions, snapshot, chosen, moves, yardstick)
+        begin = f"one every {realised.step_hours} h from {format_ns(realised.start_ns)}"
+        words = f"realised moves over {horizon_hours} h, {begin}"
+    found = efficiency_bound(accounts, snapshot, chosen, moves, yardstick)
     return found, f"{found.moves:,} {words}"
 
 
-def _held(positions: Any, snapshot: Any) -> set[str]:
-    """The underlyings that somebody holds."""
-    names = snapshot.underlyings
-    return {names[u] for u in set(snapshot.legs.underlying[positions.bind(snapshot).leg].tolist())}
+def _chosen(accounts: Any, book: Path, names: list[str] | None) -> Any:
+    """The accounts of these names, or all."""
+    from seawall.core.errors import InputError
+
+    if not names:
+        return accounts
+    place = {name: row for row, name in enumerate(accounts.names)}
+    for name in names:
+        if name not in place:
+            raise InputError(str(book), f"no account {name!r}", "an account of the book")
+    return accounts.only([place[name] for name in dict.fromkeys(names)])
 
 
 def _confidence_ppm(words: str) -> int:
@@ -117,17 +131,6 @@ def _confidence_ppm(words: str) -> int:
     if not words.endswith("%") or share != int(share) or not 0 < share < 1_000_000:
         raise InputError("--confidence", show(words), "a share above 0% and below 100%, like 97.5%")
     return int(share)
-
-
-def _rows(found: Efficiency, book: Path, accounts: list[str] | None) -> list[int] | None:
-    from seawall.core.errors import InputError
-
-    if not accounts:
-        return None
-    for name in accounts:
-        if name not in found.names:
-            raise InputError(str(book), f"no account {name!r}", "an account of the book")
-    return [found.row(name) for name in dict.fromkeys(accounts)]
 
 
 def _share(ppm: int | None) -> str:
@@ -155,7 +158,7 @@ def _yardstick(found: Efficiency) -> str:
     return f"{found.confidence_ppm / 10_000:g} % over {found.horizon_hours} h"
 
 
-def _print_book(found: Efficiency, rows: list[int] | None, realised: str) -> None:
+def _print_book(found: Efficiency, realised: str) -> None:
     from seawall.cli import output
 
     lines: list[list[str]] = []
@@ -164,7 +167,7 @@ def _print_book(found: Efficiency, rows: list[int] | None, realised: str) -> Non
         if under.unsupported:
             lines.append([under.model, *["-"] * 8])
             continue
-        sums = found.totals(under, rows)
+        sums = found.totals(under)
         head = (
             f"{sums.accounts:,} account{'s' * (sums.accounts != 1)}, equity {output.money(sums.equity_micro)} "
             f"{found.settlement}, expected shortfall ({_yardstick(found)}) {output.money(sums.shortfall_micro)}; "
@@ -180,7 +183,7 @@ def _print_book(found: Efficiency, rows: list[int] | None, realised: str) -> Non
                 _times(sums.per_shortfall_ppm),
                 _share(sums.covered_initial_ppm),
                 _share(sums.covered_maintenance_ppm),
-                output.money(under.worst_uncovered_micro) if rows is None else "-",
+                output.money(under.worst_uncovered_micro),
             ]
         )
     columns = ["model", "initial margin", "saved", "saved %", "idle", "margin / ES", "initial covers",
@@ -190,11 +193,11 @@ def _print_book(found: Efficiency, rows: list[int] | None, realised: str) -> Non
         print(head)
 
 
-def _print_accounts(found: Efficiency, rows: Any) -> None:
+def _print_accounts(found: Efficiency) -> None:
     from seawall.cli import output
 
     columns = ["model", "initial margin", "of notional", "margin / ES", "saved", "initial covers", "maintenance covers"]
-    for row in rows:
+    for row, account in enumerate(found.names):
         lines = []
         for under in found.models:
             if under.unsupported:
@@ -213,4 +216,4 @@ def _print_accounts(found: Efficiency, rows: Any) -> None:
                 ]
             )
         shortfall = output.money(int(found.shortfall_micro[row]))
-        output.print_table(columns, lines, title=f"{found.names[row]}: expected shortfall ({_yardstick(found)}) {shortfall}")
+        output.print_table(columns, lines, title=f"{account}: expected shortfall ({_yardstick(found)}) {shortfall}")

@@ -9,8 +9,8 @@ covers. Figures are integers with named roundings; each is defined in docs/model
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -23,9 +23,10 @@ from seawall.kernels.tables import Tables
 from seawall.margin.coverage import Covered, coverage, gross_notional, remembered
 from seawall.margin.evaluate import Result, check_exposure, evaluate_bound
 from seawall.margin.models import resolve
+from seawall.margin.single import restrict
 from seawall.margin.tail import ExpectedShortfallModel
 
-__all__ = ["BASELINE", "MODELS", "RATIO_PPM_MAX", "Efficiency", "Totals", "UnderModel", "efficiency", "ratio_ppm"]
+__all__ = ["BASELINE", "MODELS", "RATIO_PPM_MAX", "Efficiency", "Totals", "UnderModel", "efficiency", "efficiency_bound", "ratio_ppm"]
 
 Array = np.ndarray[Any, Any]
 
@@ -105,16 +106,6 @@ class Efficiency:
     moves: int
     source: str
     models: tuple[UnderModel, ...]
-
-    def row(self, account: str) -> int:
-        """The place of an account in the arrays; InputError where there is none of that name."""
-        if account not in self._rows:
-            raise InputError("account", repr(account), "an account of the book")
-        return self._rows[account]
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {name: row for row, name in enumerate(self.names)}
 
     def totals(self, under: UnderModel, rows: Sequence[int] | None = None) -> Totals:
         """Sums over the book, or over the accounts with these numbers. InputError where the model cannot margin it."""
@@ -229,11 +220,21 @@ def efficiency(
     model, of which the scenarios, the horizon and the initial confidence count. Raises InputError for a book or
     moves that do not fit the market, UnsafeParameters for a yardstick that is none.
     """
+    return efficiency_bound(book.bind(market), market, models, moves_ppm, yardstick)
+
+
+def efficiency_bound(
+    accounts: Any,
+    market: Any,
+    models: Sequence[Any] = MODELS,
+    moves_ppm: Mapping[str, Sequence[int]] | None = None,
+    yardstick: ExpectedShortfallModel | None = None,
+) -> Efficiency:
+    """`efficiency` of a bound book, or of some of its accounts (`Accounts.only`)."""
     measure = resolve("expected-shortfall" if yardstick is None else yardstick)
     if not isinstance(measure, ExpectedShortfallModel):
         raise InputError("yardstick", repr(measure.name), "an expected-shortfall model")
     chosen = [resolve(model) for model in models]
-    accounts = book.bind(market)
     bare = _bare(measure.tables(market))
     marked = evaluate_bound(accounts, bare, measure)
     found = [_evaluated(accounts, market, model) for model in chosen]
@@ -293,9 +294,24 @@ def _total(values: Array) -> int:
 
 
 def _evaluated(accounts: Any, market: Any, model: Any) -> Result | str:
-    """The book under a model, or why it cannot margin it."""
+    """The book under a model, or why it cannot margin it. A product that the market lists and nobody holds is no
+    reason: then the model gets what is held alone."""
     try:
         return evaluate_bound(accounts, model.tables(market), model)
+    except InputError as error:
+        refusal = str(error)
+    held = np.unique(accounts.leg)
+    symbols = {market.legs.symbols[leg] for leg in held}
+    instruments = {name: each for name, each in market.instruments.items() if name in symbols}
+    if len(held) == 0 or len(instruments) != len(symbols) or len(symbols) == len(market.instruments):
+        return refusal  # nothing to leave out, or legs that are not one instrument each
+    legs = restrict(market.legs, held)
+    board = SimpleNamespace(
+        legs=legs, instruments=instruments, as_of_ns=market.as_of_ns, rate=market.rate, underlyings=market.underlyings
+    )
+    renumbered = replace(accounts, leg=np.searchsorted(held, accounts.leg).astype(np.int32))
+    try:
+        return evaluate_bound(renumbered, model.tables(board), model)
     except InputError as error:
         return str(error)
 

@@ -8,7 +8,6 @@ float; Matplotlib is an extra (`plot`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +31,12 @@ _BLUE, _PALE, _RED, _GREY, _ORANGE = "#0757b8", "#c9d9ee", "#d1242f", "#8b949e",
 _PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.6}
 
 
-def draw(found: Efficiency, path: str | Path, rows: Sequence[int] | None = None) -> None:
-    """Writes the picture of the book, or of some of its accounts by number, to a .png or .svg file. Raises
-    MissingExtra without Matplotlib, InputError for another suffix or where no model can margin the book."""
+def draw(found: Efficiency, path: str | Path) -> None:
+    """Writes the picture of the book to a .png or .svg file. Raises MissingExtra without Matplotlib, InputError for
+    another suffix or where no model can margin the book."""
     path = _checked(path)
     if all(each.unsupported for each in found.models):
         raise InputError(str(path), "no model that can margin the book", "one to draw")
-    chosen = np.arange(len(found.names)) if rows is None else np.asarray(rows, np.int64)
     height = 1.9 + 0.42 * len(found.models)
     figure, (left, middle, right) = _figure(13, height, 1, 3, sharey=True)
     places = np.arange(len(found.models))[::-1]
@@ -48,10 +46,10 @@ def draw(found: Efficiency, path: str | Path, rows: Sequence[int] | None = None)
         if under.unsupported:
             _beside(left, 0.0, place, "cannot margin this book", _GREY)
             continue
-        _capital(left, place, found, under, chosen)
-        _ratios(middle, place, found, under, chosen)
-        _uncovered(right, place, found, under, chosen)
-    shortfall = float(found.shortfall_micro[chosen].sum()) / 1e6
+        _capital(left, place, found, under)
+        _ratios(middle, place, found, under)
+        _uncovered(right, place, found, under)
+    shortfall = float(found.shortfall_micro.sum()) / 1e6
     left.axvline(shortfall, color=_RED, linewidth=1.3, label=f"expected shortfall, {_yardstick(found)}")
     _legend(left, 2)
     _plain(left, f"initial margin, {found.settlement}")
@@ -66,39 +64,39 @@ def draw(found: Efficiency, path: str | Path, rows: Sequence[int] | None = None)
     _plain(right, f"share of {found.moves:,} moves not covered, %")
     for axis in (left, right):
         axis.set_xlim(min(axis.get_xlim()[0], 0.0), 1.25 * axis.get_xlim()[1])
-    words = f"{len(chosen):,} accounts" if len(chosen) != 1 else found.names[int(chosen[0])]
-    equity = float(found.equity_micro[chosen].sum()) / 1e6
+    words = f"{len(found.names):,} accounts" if len(found.names) != 1 else found.names[0]
+    equity = float(found.equity_micro.sum()) / 1e6
     figure.suptitle(f"{words}, equity {equity:,.0f} {found.settlement}, under {len(found.models)} models", fontsize=12)
-    figure.savefig(path, dpi=130, metadata=_metadata(path, found, chosen))
+    figure.savefig(path, dpi=130, metadata=_metadata(found))
 
 
-def draw_accounts(found: Efficiency, path: str | Path, rows: Sequence[int] | None = None) -> None:
+def draw_accounts(found: Efficiency, path: str | Path) -> None:
     """Writes the picture of accounts side by side, a panel each; raises what `draw` raises, and InputError for more
     than ACCOUNTS_MAX accounts or for none."""
     path = _checked(path)
-    chosen = list(range(len(found.names)) if rows is None else rows)
-    if not 0 < len(chosen) <= ACCOUNTS_MAX:
-        raise InputError(str(path), f"{len(chosen):,} accounts", f"1 to {ACCOUNTS_MAX} accounts to draw side by side")
-    columns = min(COLUMNS_MAX, len(chosen))
-    lines = -(-len(chosen) // columns)
+    count = len(found.names)
+    if not 0 < count <= ACCOUNTS_MAX:
+        raise InputError(str(path), f"{count:,} accounts", f"1 to {ACCOUNTS_MAX} accounts to draw side by side")
+    columns = min(COLUMNS_MAX, count)
+    lines = -(-count // columns)
     height = 0.9 + lines * (1.0 + 0.27 * len(found.models))
     figure, axes = _figure(1.8 + 3.9 * columns, height, lines, columns, sharey=True)
     flat = np.atleast_1d(axes).ravel()
     places = np.arange(len(found.models))[::-1]
-    for axis, row in zip(flat, chosen, strict=False):
-        _panel(axis, places, found, row)
+    for row in range(count):
+        _panel(flat[row], places, found, row)
     for number in range(0, len(flat), columns):
         flat[number].set_yticks(places, [each.model for each in found.models], fontsize=8.5)
     flat[0].set_ylim(-0.7, len(found.models) - 0.3)
-    for axis in flat[len(chosen) :]:
+    for axis in flat[count:]:
         axis.set_axis_off()
     words = f"bars: initial margin; red line: expected shortfall, {_yardstick(found)}; both in % of gross notional"
     figure.suptitle(words, fontsize=11)
-    figure.savefig(path, dpi=130, metadata=_metadata(path, found, np.array(chosen)))
+    figure.savefig(path, dpi=130, metadata=_metadata(found))
 
 
-def _capital(axis: Axes, place: int, found: Efficiency, under: UnderModel, rows: Any) -> None:
-    sums = found.totals(under, rows)
+def _capital(axis: Axes, place: int, found: Efficiency, under: UnderModel) -> None:
+    sums = found.totals(under)
     locked, needed = sums.locked_micro / 1e6, sums.initial_micro / 1e6
     first = not axis.patches
     axis.barh(place, locked, color=_BLUE, height=0.62, label="locked: margin that is there" if first else None)
@@ -108,12 +106,11 @@ def _capital(axis: Axes, place: int, found: Efficiency, under: UnderModel, rows:
     _beside(axis, max(needed, 0.0), place, f"{needed:,.0f}{saved}")
 
 
-def _ratios(axis: Axes, place: int, found: Efficiency, under: UnderModel, rows: Any) -> None:
+def _ratios(axis: Axes, place: int, found: Efficiency, under: UnderModel) -> None:
     """The book's ratio, and how it spreads over accounts: each, or where they are many 5 to 95 % of them, 25 to 75 %
     and the median. What lies beyond the scale is drawn at its edge, as an arrow."""
-    sums = found.totals(under, rows)
-    each = under.per_shortfall_ppm[rows]
-    each = each[each >= 0] / 1e6
+    sums = found.totals(under)
+    each = under.per_shortfall_ppm[under.per_shortfall_ppm >= 0] / 1e6
     first = not axis.lines  # no other model has been drawn
     if len(each) <= POINTS_MAX:
         inside = each[(each >= RATIO_LEAST) & (each <= RATIO_MOST)]
@@ -134,8 +131,8 @@ def _ratios(axis: Axes, place: int, found: Efficiency, under: UnderModel, rows: 
         axis.annotate(words, (edge, place), (0, 7), textcoords="offset points", ha="center", fontsize=7.5)
 
 
-def _uncovered(axis: Axes, place: int, found: Efficiency, under: UnderModel, rows: Any) -> None:
-    sums = found.totals(under, rows)
+def _uncovered(axis: Axes, place: int, found: Efficiency, under: UnderModel) -> None:
+    sums = found.totals(under)
     if sums.covered_initial_ppm is None or sums.covered_maintenance_ppm is None:
         return
     initial, maintenance = (100 - ppm / 1e4 for ppm in (sums.covered_initial_ppm, sums.covered_maintenance_ppm))
@@ -211,11 +208,10 @@ def _checked(path: str | Path) -> Path:
     return path
 
 
-def _metadata(path: Path, found: Efficiency, rows: Any) -> dict[str, str]:
-    """What the picture was drawn of: initial margins in micro, by model and account."""
-    some = rows[:ACCOUNTS_MAX]
+def _metadata(found: Efficiency) -> dict[str, str]:
+    """What the picture was drawn of: initial margins of the first accounts in micro, by model."""
     parts = [
-        f"{each.model} {' '.join(map(str, each.initial_micro[some].tolist()))}"
+        f"{each.model} {' '.join(map(str, each.initial_micro[:ACCOUNTS_MAX].tolist()))}"
         for each in found.models
         if not each.unsupported
     ]

@@ -159,7 +159,7 @@ def _panel(axis: Axes, places: Any, found: Efficiency, row: int) -> None:
     axis.axvline(shortfall, color=_RED, linewidth=1.3)
     axis.set_xlim(min(0.0, *rates), most * 1.55)
     axis.set_title(f"{found.names[row]}: ES {shortfall:.2f} % ({found.shortfall_micro[row] / 1e6:,.0f})", fontsize=9)
-    _plain(axis, f"% of {notional / 1e6:,.0f} {found.settlement}")
+    _plain(axis, f"% of {notional / 1e6:,.0f} {found.settlement} notional")
 
 
 def _beside(axis: Axes, x: float, y: float, words: str, colour: str = "black") -> None:

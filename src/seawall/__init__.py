@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seawall.margin.efficiency import efficiency
     from seawall.margin.evaluate import evaluate
     from seawall.margin.explain import explain
+    from seawall.margin.hedge import cheapest_hedge
     from seawall.margin.whatif import what_if
     from seawall.market.market import Market
 
@@ -35,6 +36,7 @@ __all__ = [
     "MissingExtra",
     "SeawallError",
     "__version__",
+    "cheapest_hedge",
     "efficiency",
     "evaluate",
     "explain",
@@ -50,6 +52,7 @@ _HOMES = {
     "Market": "seawall.market.market",
     "MissingExtra": "seawall.core.errors",
     "SeawallError": "seawall.core.errors",
+    "cheapest_hedge": "seawall.margin.hedge",
     "efficiency": "seawall.margin.efficiency",
     "evaluate": "seawall.margin.evaluate",
     "explain": "seawall.margin.explain",

@@ -10,6 +10,8 @@ from tests.cli.test_bad_input import BOOK, MARKET, OPTION
 from typer.testing import CliRunner
 
 from seawall.cli.app import app
+from seawall.cli.corridor import print_table, to_json
+from seawall.engine.corridor import Corridor, Corridors, Lead
 
 
 @pytest.fixture
@@ -49,6 +51,77 @@ def test_liquidation_prices_are_crossings_that_what_if_confirms(folder):
     assert "at or above" in shown.stdout
 
 
+def test_the_vol_and_the_time_of_liquidation_are_crossings_too(folder):
+    found = answer("liquidation-price", "book.csv", "market.json", "alice", "--funding", "BTC=1%")
+    (vols,) = found["vols"]["crossings"]
+    assert Decimal(vols["above"]) - Decimal(vols["below"]) == Decimal("0.0001")
+    for side in ("below", "above"):
+        move = f"{Decimal(vols[side]) * 100:+f}%"
+        after = answer("what-if", "book.csv", "market.json", "alice", "--vol", move)["after"]
+        assert after["health"] == vols[f"health_{side}"]
+    (time,) = found["time"]["crossings"]
+    assert (time["liquidated"], time["health_above"][0]) == ("above", "-")
+    assert MARKET["as_of"] < time["below"] < time["above"] < found["time"]["high"]
+    free = answer("liquidation-price", "book.csv", "market.json", "alice")
+    assert free["time"]["crossings"] == []  # she is short an option: without funding time is on her side
+    shown = invoke("liquidation-price", "book.csv", "market.json", "alice", "--funding", "BTC=1%").stdout
+    assert all(words in shown for words in ("all vols", "time", "from", "not proved complete: vols, time"))
+
+
+def test_an_account_that_is_liquidatable_at_every_price_is_told_so(folder):
+    (folder / "broke.csv").write_text("account,instrument,quantity\neve,BTC-PERP,0.001\neve,USD,-5000\n")
+    shown = invoke("liquidation-price", "broke.csv", "market.json", "eve").stdout
+    assert "everywhere" in shown
+    assert "nowhere" not in shown
+
+
+def test_the_safe_corridor_lies_between_the_liquidation_prices(folder):
+    words = ("liquidation-price", "book.csv", "market.json", "alice")
+    found = answer(*words, "--corridor")
+    assert "corridor" not in answer(*words)
+    corridor = found["corridor"]
+    (btc,) = corridor["underlyings"]
+    assert (corridor["status"], corridor["none"]) == ("ok", None)
+    assert corridor["until"] > MARKET["as_of"]
+    falls, rises = (Decimal(each["below"]) for each in found["underlyings"][0]["crossings"])
+    assert falls < Decimal(btc["low"]) < 113000 < Decimal(btc["high"]) <= rises
+    assert Decimal(btc["vol"]) > 0
+    assert Decimal(btc["basis"]) > 0
+    for price in (btc["low"], btc["high"]):
+        move = (Decimal(price) / 113000 - 1) * 100
+        assert answer("what-if", "book.csv", "market.json", "alice", "--move", f"BTC={move:f}%")["after"]["status"] == "ok"
+    shown = invoke(*words, "--corridor")
+    assert shown.exit_code == 0, shown.output
+    assert "safe corridor: ok until" in shown.stdout
+    assert "whatever the others do inside theirs" in shown.stdout
+
+
+def test_a_corridor_in_a_leaders_coordinates_is_shown_with_them(capsys):
+    btc = Corridor("BTC", 113_000 * 10**9, 112_000 * 10**9 + 1, 114_000 * 10**9 - 1, None, 719)
+    lead = Lead("BTC", 100_000 * 10**9, 120_000 * 10**9, {"ETH": (0.03, 0.04)})
+    found = Corridors("alice", "margin_call", 0, 10**9, (btc,), lead)
+    print_table(found)
+    shown = capsys.readouterr().out
+    assert "112,000.1" in shown  # inwards
+    assert "113,999.9" in shown
+    assert "±0.071%" in shown
+    assert "margin call until 1970-01-01T00:00:01Z" in shown
+    assert "the price of BTC and the ratios to it of ETH" in shown
+    assert to_json(found)["leader"] == {
+        "underlying": "BTC", "low": "100000", "high": "120000", "ratios": {"ETH": {"low": 0.03, "high": 0.04}}
+    }  # fmt: skip
+    print_table(Corridors("carl", "ok", 0, 10**9))
+    assert "at any price" in capsys.readouterr().out
+
+
+def test_a_model_without_certificates_says_that_it_has_no_corridor(folder):
+    words = ("liquidation-price", "book.csv", "market.json", "alice", "--model", "expected-shortfall", "--corridor")
+    corridor = answer(*words)["corridor"]
+    assert (corridor["underlyings"], corridor["until"]) == ([], None)
+    assert "no certificates" in corridor["none"]
+    assert "no safe corridor: " in invoke(*words).stdout
+
+
 def test_what_if_shows_before_and_after(folder):
     found = answer("what-if", "book.csv", "market.json", "alice", "--deposit", "100.5")
     assert Decimal(found["after"]["equity"]) - Decimal(found["before"]["equity"]) == Decimal("100.5")
@@ -78,6 +151,9 @@ def test_diff_parts_sum_to_the_whole(folder):
         (("liquidation-price", "book.csv", "market.json", "alice", "-u", "XRP"), "underlying"),
         (("liquidation-price", "book.csv", "market.json", "alice", "--tick", "1e-12"), "tick"),
         (("liquidation-price", "book.csv", "market.json", "alice", "--beta", "nan"), "beta of ETH"),
+        (("liquidation-price", "book.csv", "market.json", "alice", "--funding", "BTC=0.01"), "--funding BTC"),
+        (("liquidation-price", "book.csv", "market.json", "alice", "--funding", "XRP=1%"), "underlying"),
+        (("liquidation-price", "book.csv", "market.json", "nobody", "--corridor"), "account"),
         (("what-if", "book.csv", "market.json", "alice", "--move", "BTC=10"), "--move BTC"),
         (("what-if", "book.csv", "market.json", "alice", "--move", "XRP=-1%"), "underlying"),
         (("what-if", "book.csv", "market.json", "alice", "--vol", "-100%"), "--vol"),

@@ -35,7 +35,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_the_command_and_the_bare_import_load_nothing_heavy():
-    heavy = ["numpy", "numba", "polars", "matplotlib", "ccxt", "scipy"]
+    heavy = ["numpy", "numba", "polars", "matplotlib", "ccxt", "scipy", "highspy"]
     code = f"import sys, seawall, seawall.cli.app; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=60)
     assert done.returncode == 0, done.stderr

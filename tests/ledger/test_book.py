@@ -182,7 +182,7 @@ def test_quantities_beyond_int64_nano_are_still_exact():
 
 def test_some_accounts_of_a_book_are_those_of_the_whole():
     whole = Book.from_rows(ROWS).bind(MARKET)
-    some = whole.only([2, 0])
+    some = whole.take([2, 0])
     some.check()
     assert some.names == [whole.names[2], whole.names[0]]
     for row, of in enumerate((2, 0)):
@@ -190,4 +190,4 @@ def test_some_accounts_of_a_book_are_those_of_the_whole():
         assert some.leg[here].tolist() == whole.leg[there].tolist()
         assert some.lots[here].tolist() == whole.lots[there].tolist()
         assert some.cash_nano[row] == whole.cash_nano[of]
-    assert len(whole.only([])) == 0
+    assert len(whole.take([])) == 0

@@ -35,6 +35,7 @@ BOARD = scenes.market(
     ],
     {"BTC": 113_000, "ETH": 3_900},
 )
+PERPETUALS = scenes.market([scenes.perpetual("BTC"), scenes.perpetual("ETH")], {"BTC": 113_000, "ETH": 3_900})
 SYMBOLS = ("BTC-PERP", "ETH-PERP", "C", "P", "BTC")
 BOOKS = st.lists(st.dictionaries(st.sampled_from(SYMBOLS), st.integers(-300, 300)), min_size=1, max_size=4)
 CASH = st.integers(-50_000, 400_000)
@@ -146,12 +147,13 @@ def test_ratios_stay_in_their_bounds_and_savings_are_differences(held, cash):
     book = book_of(held, cash)
     found = efficiency(book, BOARD, models.names())
     by_name = {each.model: each for each in found.models}
+    bare = book_of([{symbol: count for symbol, count in lots.items() if count} for lots in held], cash)
     refused = any(lots.get(symbol) for lots in held for symbol in ("C", "P", "BTC"))
     assert bool(by_name["dydx"].unsupported) == (refused or not any(any(lots.values()) for lots in held))
     for under in found.models:
         if under.unsupported:
             continue
-        alone = evaluate(book, BOARD, under.model)
+        alone = evaluate(book, BOARD, under.model) if under.model != "dydx" else evaluate(bare, PERPETUALS, "dydx")
         assert under.initial_micro.tolist() == alone.initial_margin_micro.tolist()
         assert under.maintenance_micro.tolist() == alone.maintenance_margin_micro.tolist()
         assert (under.locked_micro + under.idle_micro).tolist() == np.maximum(alone.equity_micro, 0).tolist()
@@ -210,9 +212,8 @@ def test_a_model_that_cannot_margin_the_book_says_so_in_its_row():
 
 def test_a_product_that_nobody_holds_is_no_reason_to_refuse():
     held = [{"BTC-PERP": 10, "ETH-PERP": -7}, {"ETH-PERP": 3}, {}]
-    narrow = scenes.market([scenes.perpetual("BTC"), scenes.perpetual("ETH")], {"BTC": 113_000, "ETH": 3_900})
     (dydx,) = efficiency(book_of(held, 9_000), BOARD, ["dydx"]).models
-    alone = evaluate(book_of(held, 9_000), narrow, "dydx")
+    alone = evaluate(book_of(held, 9_000), PERPETUALS, "dydx")
     assert not dydx.unsupported
     assert dydx.initial_micro.tolist() == alone.initial_margin_micro.tolist()
     assert dydx.maintenance_micro.tolist() == alone.maintenance_margin_micro.tolist()

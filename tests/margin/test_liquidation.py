@@ -132,6 +132,42 @@ def test_funding_liquidates_at_a_time() -> None:
     assert liquidation_time(single).found == ()
 
 
+def test_time_value_that_goes_liquidates_who_paid_for_it_on_credit() -> None:
+    at = scenes.market([scenes.option("C", "call", 100, 2000, 0.5)], {"BTC": "100"})
+    single = Single.of(scenes.book(at, {"C": 100}, cash="100"), at, get("portfolio"), "a")
+    figures = single.evaluate()
+    single.cash_nano -= (figures.health - figures.equity // 100) * 1000
+    answer = liquidation_time(single)
+    (crossing,) = answer.found
+    assert crossing.falling
+    assert not answer.complete
+    assert int(crossing.above - crossing.below) == 10**9
+    for at_ns, health in ((crossing.below, crossing.health_below), (crossing.above, crossing.health_above)):
+        assert single.evaluate(now_ns=int(at_ns)).health == health
+    assert crossing.health_below >= 0 > crossing.health_above
+    # none is missed before the expiry, by a look at every hour
+    hours = range(0, int(answer.high - answer.low) // (3_600 * 10**9))
+    looks = [single.now_ns + hour * 3_600 * 10**9 for hour in hours]
+    assert [single.evaluate(now_ns=at).health < 0 for at in looks] == [at >= int(crossing.above) for at in looks]
+
+
+def test_funding_works_against_theta() -> None:
+    rows = [scenes.perpetual("BTC"), scenes.option("C", "call", 100, 2000, 0.5)]
+    at = scenes.market(rows, {"BTC": "100"})
+    single = Single.of(scenes.book(at, {"BTC-PERP": 100, "C": -100}, cash="100"), at, get("cross"), "a")
+    figures = single.evaluate()
+    single.cash_nano -= int(figures.health * 0.98) * 1000
+    assert liquidation_time(single).found == ()  # a short option earns with time
+    (crossing,) = liquidation_time(single, funding={"BTC": 0.002}).found
+    days = (crossing.above - single.now_ns) / (86_400 * 10**9)
+    mark = int(single.rows().values[0, 0]) * 100
+    paid = -int(np.floor(-float(mark) * 0.002 * float(days)))
+    assert single.evaluate(now_ns=int(crossing.above), cash_nano=-paid).health == crossing.health_above < 0
+    assert crossing.health_below >= 0
+    with pytest.raises(InputError, match="funding of BTC"):
+        liquidation_time(single, funding={"BTC": float("nan")})
+
+
 def test_bad_questions_are_refused() -> None:
     at = scenes.market([scenes.perpetual("BTC", lot="1")], {"BTC": "100"})
     book = scenes.book(at, {"BTC-PERP": 1}, cash="6")

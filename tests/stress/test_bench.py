@@ -25,6 +25,7 @@ MUST_REACH = {
     "risk_array_vs_quantlib_formula": (6.0, True),
     "risk_array_vs_quantlib_engine": (50.0, True),
     "liquidation_set_ms": (5.0, False),
+    "hedge_ms": (50.0, False),
     "what_if_p99_us": (100.0, False),
     "es_vs_numpy": (5.0, True),
     "explain_p99_us": (500.0, False),
@@ -101,7 +102,7 @@ def test_a_shortfall_of_another_size_stops_the_bench():
         shortfall._check_same(ours, np.array([5.1e9, -7e9]), size)
 
 
-@pytest.mark.parametrize("family", ["risk_array", "shortfall", "sweep"])
+@pytest.mark.parametrize("family", ["hedge", "risk_array", "shortfall", "sweep"])
 def test_a_family_runs_on_a_small_book_and_its_report_is_plain_json(family):
     report = run([family], quick=True)
     assert {one["name"] for one in report["measures"]} == set(FAMILIES[family])

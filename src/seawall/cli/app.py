@@ -76,7 +76,7 @@ class _Group(TyperGroup):
 
 _TYPERS_OWN = ("standalone_mode", "complete_var", "windows_expand_args")
 _EXTRAS = {"matplotlib": "plot", "ccxt": "feeds", "scipy": "bench", "duckdb": "bench", "pandas": "bench",
-           "pyarrow": "bench", "QuantLib": "bench"}  # fmt: skip
+           "pyarrow": "bench", "QuantLib": "bench", "highspy": "hedge"}  # fmt: skip
 
 app = typer.Typer(
     cls=_Group,
@@ -149,6 +149,7 @@ def _register() -> None:
         diff,
         efficiency,
         explain,
+        hedge,
         history,
         liquidation,
         margin,
@@ -157,7 +158,7 @@ def _register() -> None:
     )
 
     for module in (
-        demo, replay, history, margin, explain, liquidation, what_if, diff, compare, efficiency, conform, bench,
+        demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, efficiency, conform, bench,
     ):  # fmt: skip
         app.command(module.NAME)(module.command)
 

@@ -119,7 +119,7 @@ def _chosen(accounts: Any, book: Path, names: list[str] | None) -> Any:
     for name in names:
         if name not in place:
             raise InputError(str(book), f"no account {name!r}", "an account of the book")
-    return accounts.only([place[name] for name in dict.fromkeys(names)])
+    return accounts.take([place[name] for name in dict.fromkeys(names)])
 
 
 def _confidence_ppm(words: str) -> int:

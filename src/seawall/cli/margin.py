@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from seawall.ledger.book import Book
+    from seawall.margin.coming import AsOf
+    from seawall.market.market import Market
 
 NAME = "margin"
 
@@ -16,13 +22,22 @@ def command(
     model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
     account: list[str] | None = typer.Option(None, help="Only this account (may be given more than once)."),
     limit: int | None = typer.Option(None, min=1, help="At most so many accounts, least health first."),
+    at: str | None = typer.Option(
+        None, help="As of this coming time: what has expired by then is settled at the index, prices as they are."
+    ),
+    announced: list[Path] | None = typer.Option(
+        None, help='With --at: a change of parameters, {"from": time, "model": name, "parameters": {}} (.json).'
+    ),
     out: Path | None = typer.Option(None, help="Write the whole result to this .parquet or .csv file."),
     json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
 ) -> None:
     """Equity, initial and maintenance margin of every account."""
     from seawall.cli import output
     from seawall.core.errors import InputError, show
+    from seawall.core.times import format_ns
 
+    if announced and at is None:
+        raise InputError("--announced", "no --at", "the time to evaluate at")
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise InputError(str(out), f"a name ending in {show(out.suffix)}", ".parquet or .csv")
     with output.status("evaluating"):
@@ -32,7 +47,9 @@ def command(
         from seawall.margin.evaluate import evaluate
         from seawall.market.market import Market
 
-        result = evaluate(Book.load(book), Market.load(market), model)
+        positions, snapshot = Book.load(book), Market.load(market)
+        coming = None if at is None else _coming(positions, snapshot, model, at, announced or [])
+        result = evaluate(positions, snapshot, model) if coming is None else coming.evaluate()
         frame = result.to_polars()
     chosen = frame
     if account:
@@ -52,7 +69,11 @@ def command(
             {k: v if v is None or isinstance(v, int) else str(v) for k, v in row.items()}
             for row in shown.iter_rows(named=True)
         ]
-        output.print_json({"model": model, "accounts": chosen.height, "by_status": totals, "results": rows})
+        head: dict[str, object] = {"model": model}
+        if coming is not None:
+            head = {"model": coming.model.name, "as_of": format_ns(coming.market.as_of_ns)}
+            head |= {"settled": coming.settled, "fixed": coming.fixed}
+        output.print_json({**head, "accounts": chosen.height, "by_status": totals, "results": rows})
     else:
         names = (
             "account",
@@ -72,11 +93,31 @@ def command(
             ]
             for row in shown.iter_rows(named=True)
         ]
-        output.print_table([name.replace("_", " ") for name in names], lines, title=f"model {model}")
+        title = f"model {model}"
+        if coming is not None:
+            title = f"model {coming.model.name}, as of {format_ns(coming.market.as_of_ns)}"
+        output.print_table([name.replace("_", " ") for name in names], lines, title=title)
+        if coming is not None and coming.settled:
+            print(f"settled at the index by then: {', '.join(coming.settled)}")
         if shown.height < chosen.height:
             print(
                 f"{shown.height} of {chosen.height:,} accounts; see --limit, --account, --out, --json"
             )
+
+
+def _coming(book: Book, market: Market, model: str, at: str, announced: list[Path]) -> AsOf:
+    from seawall.core.errors import UnreadableFile
+    from seawall.core.jsontext import parse_json
+    from seawall.margin.coming import announcement, as_of
+
+    changes = []
+    for path in announced:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UnreadableFile(str(path), (error.strerror or str(error)).lower(), "a .json file") from None
+        changes.append(announcement(parse_json(data, str(path)), str(path)))
+    return as_of(book, market, model, at, changes)
 
 
 def _ratio(value: Decimal | None) -> str:

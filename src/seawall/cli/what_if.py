@@ -33,7 +33,7 @@ def command(
         from seawall.market.market import Market
 
         trades = [_trade(words) for words in trade or []]
-        moves = dict(_move(words) for words in move or [])
+        moves = dict(percent_of(words, "--move") for words in move or [])
         shift = _percent(vol, "--vol")
         single = Single.of(Book.load(book), Market.load(market), model, account)
         before = single.evaluate()
@@ -79,13 +79,14 @@ def _trade(words: str) -> tuple[str, ...]:
     return (name, quantity, price) if price else (name, quantity)
 
 
-def _move(words: str) -> tuple[str, float]:
+def percent_of(words: str, option: str) -> tuple[str, float]:
+    """BTC=-10% as ("BTC", -0.1)."""
     from seawall.core.errors import InputError, show
 
     name, sign, rest = words.rpartition("=")
     if not sign or not name:
-        raise InputError("--move", show(words), "UNDERLYING=-10%")
-    return name, _percent(rest, f"--move {name}")
+        raise InputError(option, show(words), "UNDERLYING=PERCENT, like BTC=-10%")
+    return name, _percent(rest, f"{option} {name}")
 
 
 def _percent(words: str, place: str) -> float:

@@ -9,9 +9,11 @@ share.
 import numpy as np
 
 from seawall.engine import faces
-from seawall.engine.faces import FACTOR, FLAT, LOWER, ON, UPPER, WITH_GAP
+from seawall.engine.faces import FACTOR, FLAT, LOWER, ON, STRAY_RATE, UPPER, WITH_GAP
 from seawall.engine.pieces import (
     BASE,
+    BY_GAP,
+    BY_STRAY,
     FIRST,
     LAST,
     LEAST_BASIS,
@@ -20,11 +22,12 @@ from seawall.engine.pieces import (
     POINT,
     STAGE,
     UNDERLYING,
+    USES_NEAR,
     leg_lots,
     profile,
     size_of,
 )
-from seawall.engine.state import PRESENT, RING, SPAN
+from seawall.engine.state import NEAR, PRESENT, RING, SPAN
 from seawall.kernels import cells
 from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import CELLS, tables_at
@@ -71,23 +74,39 @@ def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, j
         u = piece[UNDERLYING]
         node = nodes.key[u, width, PRESENT]
         off_low, off_high = _offs(kind, tables, scratch, i, NODES_LOW)
+        near = piece[USES_NEAR] > 0
         for side in range(2):
             ring = (node + SPAN * side) & (RING - 1)
-            here = tables_at(tables, nodes.values[width, ring], nodes.extra[width, ring])
-            x = scratch.profile
-            profile(kind, here, holdings, piece, with_orders, side == FALL, x)
-            if kind == CELLS:
-                # gaps are those of the interval above the lower node
-                if scratch.rule[WITH_GAP] > 0.0:
-                    for c in range(cells.GAP, cells.BASIS_CHARGE):
-                        x[c] = scratch.exact[with_orders, i, c]
-                if side == FALL:
-                    _take_gaps(x, scratch.gap[STAGE, i])
-            _put(kind, tables, scratch, i, x, STAGE, side, joint)
+            at = NEAR + side if near else width
+            here = tables_at(tables, nodes.values[at, ring], nodes.extra[at, ring])
+            profile(kind, here, holdings, piece, with_orders, near or side == FALL, scratch.profiles[side])
+        if kind == CELLS:
+            _stage_gaps(scratch, i, scratch.exact[with_orders, i])
+        for side in range(2):
+            _put(kind, tables, scratch, i, scratch.profiles[side], STAGE, side, joint)
             _shift(scratch, i, STAGE, side, joint, off_low, off_high)
             scratch.ends[STAGE, i, side] = nodes.ladder[u, width, side]
         _strays(nodes, holdings, piece, width, node, scratch.stray[i])
     bend(scratch, count, BASE)
+
+
+@once
+def _stage_gaps(scratch, i, exact):
+    """Sets the greatest gaps of a stage, and makes those of its two profiles the least, if they are known:
+    inside the present anchor cell (profile `exact`), or in the two cells that the stage lies in."""
+    low, high = scratch.profiles[FALL], scratch.profiles[RISE]
+    if scratch.rule[WITH_GAP] == 0.0:
+        # those of the interval above the lower node
+        _take_gaps(low, scratch.gap[STAGE, i])
+        return
+    near = scratch.pieces[i, USES_NEAR] > 0
+    for c in range(cells.GAP, cells.BASIS_CHARGE):
+        one, other = (low[c], high[c]) if near else (exact[c], exact[c])
+        low[c] = max(one, other)
+        high[c] = min(one, other)
+    _take_gaps(low, scratch.gap[STAGE, i])
+    for c in range(cells.GAP, cells.BASIS_CHARGE):
+        low[c] = high[c]
 
 
 @inner
@@ -240,44 +259,63 @@ def safety(scratch, count, joint, cash):
 
 @inner
 def bend(scratch, count, slot):
-    """Sets what a mix of a slot and the stage may be off by: the stray between them, how much the gaps
-    grow, and, from above, that a charge may be convex: on the way it may be as low as at the end."""
+    """Sets what a mix of a slot and the stage may be off by: how much the gaps grow, and the stray between
+    them, which near the slot is smaller (`early`)."""
     rule = scratch.rule
     for i in range(count):
         below, above, out = scratch.stray[i, 0], scratch.stray[i, 1], scratch.bend[i]
-        out[0] = penalty(rule, LOWER, below, above, 2.0)
+        out[BY_GAP] = 0.0
         if rule[LOWER + FACTOR] > 0.0:
             here, there = scratch.gap[slot, i], scratch.gap[STAGE, i]
             wider = 0.0
             for c in range(cells.CELLS):
                 vega = cells.CELLS + c
                 wider = max(wider, max(0.0, there[c] - here[c]) + max(0.0, there[vega] - here[vega]))
-            out[0] += rule[LOWER + FACTOR] * wider
-        out[1] = penalty(rule, UPPER, below, above, 2.0)
+            out[BY_GAP] = rule[LOWER + FACTOR] * wider
+        out[BY_STRAY + 0] = penalty(rule, LOWER, below, above, 2.0)
+        out[BY_STRAY + 1] = penalty(rule, UPPER, below, above, 2.0)
+
+
+@inner
+def early(rule, share):
+    """The part of the stray that there is at most up to a share of the way: 4·s·(1 - s) at s."""
+    return min(1.0, rule[STRAY_RATE] * share)
 
 
 @once
 def total_bend(scratch, count, which, slot):
-    """What a mix of a slot and the stage may be off by, over all underlyings."""
+    """What a mix of a slot and the stage may be off by, over all underlyings, strays apart: the growth of
+    gaps and, from above, that a charge may be convex: on the way it may be as low as at the end."""
     out = 0.0
     for i in range(count):
-        out += scratch.bend[i, 0 if which == LOWER else 1]
-        if which == UPPER:
+        if which == LOWER:
+            out += scratch.bend[i, BY_GAP]
+        else:
             here, there = scratch.upper[slot], scratch.upper[STAGE]
             least = min(there[FALL, i, 1], there[RISE, i, 1])
             out += max(0.0, min(here[FALL, i, 1], here[RISE, i, 1]) - least)
     return out
 
 
+@once
+def total_stray(scratch, count, which):
+    """What a mix with the stage may leave its chords by, over all underlyings."""
+    out = 0.0
+    for i in range(count):
+        out += scratch.bend[i, BY_STRAY + (0 if which == LOWER else 1)]
+    return out
+
+
 @inner
 def reach(scratch, count, joint, cash):
     """The greatest share of the way, in [0, 1], from the band so far to the stage that
-    stands, for every underlying both ways at once. The bounds at a share are linear in it."""
-    best = 1.0
+    stands, for every underlying both ways at once. The bounds at a share are linear in it, and in how much
+    of the stray there is by then."""
+    best, rate = 1.0, scratch.rule[STRAY_RATE]
     for which in range(0, 2 * UPPER, UPPER):
         if not scratch.rule[which + ON]:
             continue
-        bent = total_bend(scratch, count, which, BASE)
+        bent, stray = total_bend(scratch, count, which, BASE), total_stray(scratch, count, which)
         for j in range(joint if which == LOWER else 1):
             left = height(scratch, count, cash, which, j, BASE) - bent
             if left < 0.0:
@@ -285,8 +323,8 @@ def reach(scratch, count, joint, cash):
             drop = 0.0
             for i in range(count):
                 drop += _drop(scratch, i, which, j)
-            if left < best * drop:
-                best = left / drop
+            if left - stray * early(scratch.rule, best) < best * drop:
+                best = left / (drop + rate * stray) if rate * (left - stray) < drop else (left - stray) / drop
                 scratch.tightest[0], scratch.tightest[1] = which, j
     return best
 
@@ -304,11 +342,12 @@ def _drop(scratch, i, which, j):
 @once
 def _advance(scratch, i, side, share, joint):
     """Takes one side of the band so far a share of the way to the stage."""
+    part = early(scratch.rule, share)
     here, there = scratch.lower[BASE, side, i], scratch.lower[STAGE, side, i]
     for j in range(joint):
-        here[j] += share * min(0.0, there[j] - here[j]) - scratch.bend[i, 0]
+        here[j] += share * min(0.0, there[j] - here[j]) - scratch.bend[i, BY_GAP] - part * scratch.bend[i, BY_STRAY]
     mine, theirs = scratch.upper[BASE, side, i], scratch.upper[STAGE, side, i]
-    mine[0] += share * max(0.0, theirs[0] - mine[0]) + scratch.bend[i, 1]
+    mine[0] += share * max(0.0, theirs[0] - mine[0]) + part * scratch.bend[i, BY_STRAY + 1]
     mine[1] = min(mine[1], theirs[1])
     scratch.edges[i, side] += share * (scratch.ends[STAGE, i, side] - scratch.edges[i, side])
 

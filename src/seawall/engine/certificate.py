@@ -13,7 +13,7 @@ from seawall.engine import bands, faces
 from seawall.engine.bands import FALL, RISE
 from seawall.engine.faces import ON, UPPER, WITH_GAP
 from seawall.engine.leader import LED_ENDS, hedged, lead, own_rate
-from seawall.engine.nodes import ANCHOR_WIDTH
+from seawall.engine.nodes import ANCHOR_WIDTH, near_cells
 from seawall.engine.pieces import (
     BY_BASIS,
     BY_VOL,
@@ -26,6 +26,7 @@ from seawall.engine.pieces import (
     RATE_LOW,
     STAGE,
     UNDERLYING,
+    USES_NEAR,
     leg_lots,
     size_of,
 )
@@ -54,13 +55,19 @@ FIRST_WIDTH = np.int64(6)  # for a first certificate
 OCTAVE = 4  # steps in which an account's slope is remembered
 BY_LEADER = np.int64(1 << 16)  # above every slope
 LED_SHARE = 0.75  # of a stage, that a band in the leader's coordinates is said to take
+# attempts at a band: within the ladder; within the narrowest stage, with the gaps of the present step of
+# life; and within the present anchor cells
+WIDE, IN_STAGE, IN_CELL = range(3)
+ATTEMPTS = 3
 LONGEST_NS = 30 * 3_600 * 10**9
 SHORTEST_NS = 10**9
+LITTLE = 0.3  # of the narrowest stage, for a band inside the present anchor cell to be looked for
 ENOUGH = 0.4  # of a stage, for narrower ones not to be worth their making
+LEAST_WAY = 1.0 / 16.0  # of the narrowest grid's steps, that a band is said to go
 LEAST_SHARE = 1e-3  # of the narrowest stage, for a band to be worth filing
 RESERVE_SHARE = 0.2  # of the safety, left for moves of volatility, and of basis
 TIME_SHARE = 0.03  # of the safety, left for the passing of time
-NANO_PER_LOT = 4.0  # rows and nodes are each rounded once
+NANO_PER_LOT = 6.0  # rows and nodes are each rounded once, and a chord of theirs
 NANO_PER_POSITION = 10_000.0  # a position's margin is rounded to micro, more than once
 
 
@@ -126,10 +133,18 @@ def certify(
     cash = np.float64(holdings.accounts[account, CASH])
     if kind == CELLS and rule[UPPER + ON]:
         bands.choose_witnesses(kind, tables, scratch, count, joint, scratch.exact[0])
-    for narrow in range(2 if kind == CELLS else 1):
-        # second, where nothing else is to be had: the present anchor cell and step of life alone
+    led, begin = begin >= BY_LEADER, begin % BY_LEADER
+    kept_until_ns, kept_rate, two_cells = np.int64(0), np.inf, True
+    for attempt in range(ATTEMPTS if kind == CELLS else 1):
+        narrow = attempt != WIDE
+        if attempt == IN_CELL and not two_cells:
+            break
         rule[WITH_GAP] = narrow
+        two_cells = False
         for i in range(count):
+            piece = scratch.pieces[i]
+            piece[USES_NEAR] = near_cells(nodes, piece[UNDERLYING], now_ns) if attempt == IN_STAGE else 0
+            two_cells = two_cells or piece[USES_NEAR] == 2
             sure = narrow and rule[UPPER + ON]
             scratch.slack[i, LEAST_BASIS] = bands.least_basis(tables, nodes, holdings, scratch, i) if sure else 0.0
         until_ns, safety = _stand(
@@ -138,21 +153,33 @@ def certify(
         if until_ns == 0:
             continue
         if narrow:
-            begin = begin % BY_LEADER
             bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint)
             share = bands.reach(scratch, count, joint, cash)
             bands.move(scratch, count, joint, share)
             _keep_to_cells(board, nodes, scratch, count, with_orders)
         else:
-            led = begin >= BY_LEADER
             width = _width(begin, safety)
-            share, way, led = _widen(
+            share, way, width, led = _widen(
                 kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, led, leader
             )
-            begin = np.int64(np.rint(OCTAVE * np.log2(safety / way))) + (BY_LEADER if led else 0)
+            begin = np.int64(max(1.0, np.rint(OCTAVE * np.log2(safety / way))))
+            if led:
+                return until_ns, begin + BY_LEADER
+            if width > 0:
+                return until_ns, begin
         if share > LEAST_SHARE:
-            return until_ns, begin
-    return np.int64(0), begin % BY_LEADER
+            rate = own_rate(nodes, board.index, scratch, count, scratch.edges, 1.0)
+            if rate < kept_rate:
+                kept_until_ns, kept_rate = until_ns, rate
+                for i in range(count):
+                    for side in range(2):
+                        scratch.kept_edges[i, side] = scratch.edges[i, side]
+        if share > LITTLE:
+            break
+    for i in range(count):
+        for side in range(2):
+            scratch.edges[i, side] = scratch.kept_edges[i, side]
+    return kept_until_ns, begin
 
 
 @once
@@ -164,7 +191,7 @@ def _width(begin, safety):
     """
     if begin == 0:
         return FIRST_WIDTH
-    way = np.log2(safety) - np.float64(begin % BY_LEADER) / OCTAVE
+    way = np.log2(safety) - np.float64(begin) / OCTAVE
     return np.int64(min(max(np.ceil(way), 0.0), WIDEST))
 
 
@@ -228,7 +255,8 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     """Widens the band so far: from the stage of a width, or of the first narrower one that it gets far
     enough into, through wider ones as long as they are taken whole; at the end, single sides that cost
     nothing. Where a band in the leader's coordinates trips less often, takes that one. Returns the share
-    it took of the first stage, how many steps of the narrowest grid it went, and whether by the leader."""
+    it took of its first stage, how many steps of the narrowest grid it went, the width of that stage, and
+    whether by the leader."""
     tables = board.tables
     bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
     share = bands.reach(scratch, count, joint, cash)
@@ -238,12 +266,12 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
             width = _follow(
                 kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, leader, rate
             )
-            return 1.0, LED_SHARE * 2.0**width, True
+            return 1.0, LED_SHARE * 2.0**width, width, True
     while share < ENOUGH and width > 0:
         width -= 1
         bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
         share = bands.reach(scratch, count, joint, cash)
-    first, way = share, share * 2.0**width
+    first, way, narrowest = share, share * 2.0**width, width
     bands.move(scratch, count, joint, share)
     while share >= 1.0 and width < WIDEST:
         width += 1
@@ -258,8 +286,8 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
             width = _follow(
                 kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, width, leader, rate
             )
-            return 1.0, LED_SHARE * 2.0**width, True
-    return first, max(way, LEAST_SHARE), False
+            return 1.0, LED_SHARE * 2.0**width, width, True
+    return first, max(way, LEAST_WAY), narrowest, False
 
 
 @inner
@@ -280,10 +308,13 @@ def _follow(kind, board, nodes, holdings, scratch, count, with_orders, joint, ca
 
 @once
 def _keep_to_cells(board, nodes, scratch, count, with_orders):
-    """Clips the band so far to the present anchor cells of underlyings whose gaps are counted."""
+    """Clips the band so far to the present anchor cells of underlyings whose gaps are counted and known in
+    no other."""
     for i in range(count):
         x, u = scratch.exact[with_orders, i], scratch.pieces[i, UNDERLYING]
         counted = False
+        if scratch.pieces[i, USES_NEAR]:
+            continue
         for c in range(cells.GAP, cells.BASIS_CHARGE):
             counted = counted or x[c] > 0
         if counted:

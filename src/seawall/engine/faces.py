@@ -51,7 +51,8 @@ LOWER, UPPER = np.int64(0), np.int64(4)
 WHICH, FACTOR, FLAT, ON = 0, 1, 2, 3
 OFFSET = 8
 WITH_GAP = 9  # whether gaps are those of the present anchor cell and step of life alone
-RULE = 10
+STRAY_RATE = 10  # how fast strays may grow from an end of a chord on, in shares of the chord
+RULE = 11
 
 
 @once
@@ -71,6 +72,8 @@ def set_rule(kind, level, release, scalars, rule):
             at = cells.SCALAR_INITIAL_FACTOR if which == INITIAL else cells.SCALAR_MAINTENANCE_FACTOR
             rule[side + FACTOR] = multiple * scalars[at] * 1e-6
     rule[WITH_GAP] = 0.0
+    # options are smooth or bend once; a margin rate that reaches 100 % may rise at once
+    rule[STRAY_RATE] = 4.0 if kind == CELLS else np.inf
     rule[OFFSET] = scalars[cells.SCALAR_OFFSET] * 1e-6 if kind == CELLS else 0.0
 
 
@@ -167,7 +170,8 @@ def lower(kind, x, gaps, params, rule, joint, work, z):
 def upper(kind, x, params, rule, witness, least_basis, out):
     """out = (value, charge) of a profile in the witness scenario: value less charge is at least
     its part of equity less the requirement. The charge rises with the price of every leg; of the
-    charge for the basis, which need not, least_basis is what is sure."""
+    charge for the basis, which need not, least_basis is what is sure, and of the gaps, which are part of it,
+    what the profile has."""
     factor, flat = rule[UPPER + FACTOR], rule[UPPER + FLAT]
     if kind != CELLS:
         # a long option's value is in equity and in the requirement: at multiples of 1 or more
@@ -177,6 +181,7 @@ def upper(kind, x, params, rule, witness, least_basis, out):
         return
     mark = np.float64(x[cells.MARK])
     out[0] = mark
+    gap = 0.0
     if witness[WITNESS_TERM] == COLUMN_TERM:
         multiple = factor * (rule[OFFSET] if witness[WITNESS_OFFSET] else 1.0)
         value = np.float64(x[witness[WITNESS_COLUMN]])
@@ -185,11 +190,11 @@ def upper(kind, x, params, rule, witness, least_basis, out):
             share = witness[WITNESS_SHARE] * 1e-6
             value += share * (x[witness[WITNESS_COLUMN] + 1] - value)
             if rule[WITH_GAP] > 0.0:
-                value -= 4.0 * share * (1.0 - share) * x[entry] + cells.vega_gap(x, entry - cells.GAP)
+                gap = multiple * (4.0 * share * (1.0 - share) * x[entry] + cells.vega_gap(x, entry - cells.GAP))
         out[0] = mark + multiple * (value - mark)
     elif witness[WITNESS_TERM] == SHORT_MINIMUM_TERM:
         out[0] = mark - factor * x[cells.SHORT_MINIMUM]
-    out[1] = flat * (_charges(x, params) + least_basis)
+    out[1] = gap + flat * (_charges(x, params) + least_basis)
 
 
 @inner

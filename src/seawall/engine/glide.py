@@ -42,6 +42,11 @@ class Glide:
         return min(STAGES, STAGES * (now_ns - self.start_ns) // self.length_ns)
 
     @property
+    def next_stage_ns(self) -> int:
+        """The first moment of the stage after the present one."""
+        return self.start_ns - (-(self.stage + 1) * self.length_ns // len(self.models))
+
+    @property
     def done(self) -> bool:
         return self.stage == len(self.models)
 

@@ -15,7 +15,7 @@ proof; the choice never affects what is decided.
 
 import numpy as np
 
-from seawall.engine.bands import FALL, RISE, bend, height, total_bend
+from seawall.engine.bands import FALL, RISE, bend, height, total_bend, total_stray
 from seawall.engine.faces import LOWER, ON, UPPER
 from seawall.engine.nodes import ANCHOR_WIDTH
 from seawall.engine.pieces import POINT, STAGE, UNDERLYING
@@ -44,7 +44,7 @@ def _sum(nodes, index, scratch, count, joint, cash, leader):
     for which in range(0, 2 * UPPER, UPPER):
         if not scratch.rule[which + ON]:
             continue
-        bent = total_bend(scratch, count, which, POINT)
+        bent = total_bend(scratch, count, which, POINT) + total_stray(scratch, count, which)
         for j in range(joint if which == LOWER else 1):
             sums[ROOM, lines] = height(scratch, count, cash, which, j, POINT) - bent
             if sums[ROOM, lines] <= 0.0:

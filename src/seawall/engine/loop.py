@@ -15,6 +15,7 @@ from seawall.core import events
 from seawall.core.errors import InputError, StaleEvent, UnknownInstrument
 from seawall.core.times import parse_iso_ns
 from seawall.engine.book import EngineBook
+from seawall.engine.corridor import Corridors, corridors_of
 from seawall.engine.decision import STATUSES, Decision, Figures, Verdict
 from seawall.engine.requests import Requests
 from seawall.engine.sweeper import Sweeper
@@ -30,15 +31,25 @@ HYSTERESIS_PPM = 20_000  # of a requirement, above the line, before a status is 
 class Engine:
     """Decisions about every account of a book, at the event that makes them true.
 
-    book: a Book (or bound accounts); market: a Market; model: a name or a Model. Raises
-    UnsafeParameters where the model does not survive one step (`margin/envelope.py`) and
-    InputError for a book that the market or the model cannot place.
+    book: a Book (or bound accounts); market: a Market; model: a name or a Model; expect_moves:
+    certificates keep room for moves of vols and bases from the start, rather than from the first such
+    move on (it changes corridors, never a decision). Raises UnsafeParameters where the model does
+    not survive one step (`margin/envelope.py`) and InputError for a book that the market or the
+    model cannot place.
 
     >>> engine = Engine(book, market, "portfolio")            # doctest: +SKIP
     >>> for decision in engine.tick("BTC", "61250.5", at=ns): ...   # doctest: +SKIP
     """
 
-    def __init__(self, book: Any, market: Any, model: str | Model, *, hysteresis_ppm: int = HYSTERESIS_PPM) -> None:
+    def __init__(
+        self,
+        book: Any,
+        market: Any,
+        model: str | Model,
+        *,
+        hysteresis_ppm: int = HYSTERESIS_PPM,
+        expect_moves: bool = False,
+    ) -> None:
         self.model = resolve(model)
         check_envelope(self.model, market)
         accounts = book.bind(market) if hasattr(book, "bind") else book
@@ -49,6 +60,8 @@ class Engine:
         self.sequence = 0
         kind = Watcher if self.model.certifies else Sweeper
         self.watch = kind(self.book, market, self.model, tables, hysteresis_ppm)
+        if expect_moves:
+            self.watch.expect_moves()
         self.requests = Requests(self)
         self.opening = self._decisions(self.watch.start(), "start")
 
@@ -236,6 +249,11 @@ class Engine:
     def figures(self, account: str) -> Figures:
         """Exact figures of one account at the present market."""
         return self.requests.figures(self.account_of(account))
+
+    def corridors(self, account: str) -> Corridors:
+        """The bands of prices inside which the account's status provably stays what it is, whatever each
+        underlying does inside its own: its certificate. Where it has none, `none` says why."""
+        return corridors_of(self.watch, self.account_of(account), self.at_ns)
 
     def sweep(self) -> np.ndarray:
         """int64[A, 4]: equity, initial, maintenance (micro), worst scenario of every account from

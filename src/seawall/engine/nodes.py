@@ -16,6 +16,8 @@ from seawall.engine.state import (
     DECAY_LIMIT,
     LADDER,
     LADDER_STEP,
+    NEAR,
+    NEAR_UNTIL,
     PRESENT,
     READY,
     REBUILD,
@@ -60,6 +62,18 @@ def locate(nodes, underlying, index, now_ns):
         ladder[1] = anchors.cell_low(node + SPAN, step)
     nodes.times[underlying, READY] = 1
     return True
+
+
+@inner
+def near_cells(nodes, underlying, now_ns):
+    """In how many anchor cells the narrowest stage lies, 0 where its NEAR rows are not there or hold no
+    more."""
+    node = nodes.key[underlying, 0, PRESENT]
+    low, high = nodes.key[underlying, NEAR, node & (RING - 1)], nodes.key[underlying, NEAR + 1, (node + SPAN) & (RING - 1)]
+    if now_ns >= nodes.times[underlying, NEAR_UNTIL] or low != node or high != node + SPAN:
+        return np.int64(0)
+    finer = LADDER_GROWTH**ANCHOR_WIDTH
+    return 1 + (node + SPAN - 1) // finer - node // finer
 
 
 @entry

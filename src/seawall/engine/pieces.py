@@ -13,8 +13,9 @@ from seawall.kernels.tables import CELLS
 # slots of bounds: the band so far, a stage of the ladder, and the present point
 BASE, STAGE, POINT = (np.int64(k) for k in range(3))
 SLOTS = 3
-# pieces[i, k]: the underlying, and its slices of positions and of orders
-UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST = range(5)
+# pieces[i, k]: the underlying, its slices of positions and of orders, and whether NEAR rows are used
+UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST, USES_NEAR = range(6)
+PIECE = 6
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
 # per ns of the two; nano per unit of relative volatility and of relative basis; then what of the
 # basis charge is sure
@@ -22,20 +23,23 @@ NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, BY_VOL, BY_BASIS,
     np.int64(k) for k in range(9)
 )
 SLACKS = 9
+# bend[i, k]: from below by the growth of gaps; by the stray from below, and from above
+BY_GAP, BY_STRAY = np.int64(0), np.int64(1)
+BENDS = 3
 
 
 class Scratch(NamedTuple):
     """Work arrays of one certificate, allocated once.
 
-    pieces: int64[U, 5]; lower: float64[SLOTS, 2, U, JOINT], z in a slot and on a side, less every
+    pieces: int64[U, PIECE]; lower: float64[SLOTS, 2, U, JOINT], z in a slot and on a side, less every
     slack; upper: float64[SLOTS, 2, U, 2], value and charge in the witness scenario; stray:
-    float64[U, 2], nano that the stage may leave its chords by, below and above; bend: float64[U, 2],
-    what a mix with it may be off by, from below and from above; gap: float64[SLOTS, U, GAPS], greatest gaps;
+    float64[U, 2], nano that the stage may leave its chords by, below and above; bend: float64[U, BENDS],
+    what a mix with it may be off by; gap: float64[SLOTS, U, GAPS], greatest gaps;
     kept: float64[JOINT], a side of the band as it was; heights: float64[JOINT], its distances from the
     lines; tightest: int64[2], the line that limits it, bounded from below or above, and its scenario; slack: float64[U, SLACKS]; charged:
     float64[U, 2], what of it the band so far has been charged, from below and from above; reserve:
-    float64[2], relative moves of volatility and basis that there is room for; led: float64[LED] and sums: float64[SUMS, JOINT + 1], see `leader.py`; edges: float64[U, 2],
-    prices so far; ends: float64[SLOTS, U, 2], those of a slot; profile: int64[W]; exact: int64[2, U, W],
+    float64[2], relative moves of volatility and basis that there is room for; led: float64[LED] and sums: float64[SUMS, JOINT + 1], see `leader.py`; edges, kept_edges: float64[U, 2],
+    prices so far, and of the better band; ends: float64[SLOTS, U, 2], those of a slot; profiles: int64[2, W]; exact: int64[2, U, W],
     profiles at the present point without and with orders; witness: int64[U, WITNESS]; rule:
     float64[RULE]; work: float64[CELLS + JOINT]; figures: int64[4].
     """
@@ -55,8 +59,9 @@ class Scratch(NamedTuple):
     led: np.ndarray
     sums: np.ndarray
     edges: np.ndarray
+    kept_edges: np.ndarray
     ends: np.ndarray
-    profile: np.ndarray
+    profiles: np.ndarray
     exact: np.ndarray
     witness: np.ndarray
     rule: np.ndarray
@@ -69,11 +74,11 @@ def make_scratch(underlyings: int) -> Scratch:
     width = max(cells.PROFILE, faces.TIER_PROFILE)
     count = max(underlyings, 1)
     return Scratch(
-        pieces=np.zeros((count, 5), np.int64),
+        pieces=np.zeros((count, PIECE), np.int64),
         lower=np.zeros((SLOTS, 2, count, faces.JOINT)),
         upper=np.zeros((SLOTS, 2, count, 2)),
         stray=np.zeros((count, 2)),
-        bend=np.zeros((count, 2)),
+        bend=np.zeros((count, BENDS)),
         gap=np.zeros((SLOTS, count, faces.GAPS)),
         kept=np.zeros(faces.JOINT),
         heights=np.zeros(faces.JOINT),
@@ -84,8 +89,9 @@ def make_scratch(underlyings: int) -> Scratch:
         led=np.zeros(4),
         sums=np.zeros((4, faces.JOINT + 1)),
         edges=np.zeros((count, 2)),
+        kept_edges=np.zeros((count, 2)),
         ends=np.zeros((SLOTS, count, 2)),
-        profile=np.zeros(width, np.int64),
+        profiles=np.zeros((2, width), np.int64),
         exact=np.zeros((2, count, width), np.int64),
         witness=np.zeros((count, faces.WITNESS), np.int64),
         rule=np.zeros(faces.RULE),

@@ -13,9 +13,12 @@ from seawall.engine import nodes as node_rows
 from seawall.engine.state import (
     BUILT,
     DRIFTS,
+    GAP_UNTIL,
     IN_ALL,
     LADDER,
     LADDER_STEP,
+    NEAR,
+    NEAR_UNTIL,
     READY,
     REBUILD,
     RING,
@@ -23,11 +26,12 @@ from seawall.engine.state import (
     SLOPES,
     SPAN,
     STAMP,
+    TIMES,
     Board,
     Nodes,
 )
 from seawall.kernels import cells, rows, tiers
-from seawall.kernels.board import NEVER, fill_cells, price_cell, price_cells
+from seawall.kernels.board import FOREVER, NEVER, fill_cells, price_cell, price_cells
 from seawall.kernels.tables import CELLS, TIERS, Tables
 from seawall.kernels.tier_rows import fill_tiers
 from seawall.margin.model import leg_arrays
@@ -64,17 +68,19 @@ class Pricer:
         ladder = np.zeros((underlyings, LADDER, LADDER_STEP + 1))
         ladder[:, :, LADDER_STEP] = node_rows.ladder_steps(self.steps)
         self.nodes = Nodes(
-            values=np.zeros((LADDER, RING, count, tables.values.shape[1]), np.int64),
-            extra=np.tile(tables.extra, (LADDER, RING, 1, 1)),
+            values=np.zeros((NEAR + 2, RING, count, tables.values.shape[1]), np.int64),
+            extra=np.tile(tables.extra, (NEAR + 2, RING, 1, 1)),
             stray=np.zeros((LADDER, RING, count)),
-            key=np.full((underlyings, LADDER, RING + 1), NEVER),
+            key=np.full((underlyings, NEAR + 2, RING + 1), NEVER),
             ladder=ladder,
-            times=np.full((underlyings, 3), NEVER),
+            times=np.full((underlyings, TIMES), NEVER),
             slopes=np.zeros((count, SLOPES)),
             valid_ns=np.zeros(count, np.int64),
         )
         # of nodes closer than anchors: the first and last anchor cell that their gaps are made for
         self.gap_cells = np.zeros((underlyings, node_rows.ANCHOR_WIDTH, RING, 2), np.int64)
+        self.near_gaps: list[dict[int, np.ndarray]] = [{} for _ in range(underlyings)]  # by anchor cell
+        self.spare = tables._replace(values=tables.values.copy(), extra=tables.extra.copy())
         self.ceiling = np.zeros(underlyings)  # highest node that the slopes are good for
         self.drift = np.zeros((underlyings, DRIFTS))
         self.leg_first = np.searchsorted(self.legs.underlying, np.arange(underlyings + 1))
@@ -102,6 +108,7 @@ class Pricer:
     def forget_gaps(self) -> None:
         """Terms of legs have changed: gaps no longer hold."""
         self.board.gaps[:] = NEVER
+        self.nodes.times[:, NEAR_UNTIL] = NEVER
 
     def loosen(self, moving: np.ndarray) -> None:
         """Volatility, basis (bool[2]) have begun to move: nodes are made to hold while they do."""
@@ -156,6 +163,42 @@ class Pricer:
                     continue
                 self._fill_node(which, underlying, width, ring, node, now_ns)
                 nodes.key[underlying, width, ring] = node
+        if self.model.kind == CELLS:
+            self._fill_near(underlying, which, low[0], now_ns)
+
+    def _fill_near(self, underlying: int, which: np.ndarray, low: int, now_ns: int) -> None:
+        """The nodes of the narrowest stage again, with the gaps of evaluations in the anchor cells next to
+        them, inside the stage: it lies in no others."""
+        nodes, legs = self.nodes, slice(which[0], which[-1] + 1)
+        if now_ns >= nodes.times[underlying, NEAR_UNTIL]:
+            nodes.key[underlying, NEAR:] = NEVER
+            nodes.times[underlying, NEAR_UNTIL] = FOREVER
+            self.near_gaps[underlying].clear()
+        for side, node in enumerate((low, low + SPAN)):
+            ring, at = node & (RING - 1), NEAR + side
+            if nodes.key[underlying, at, ring] == node:
+                continue
+            nodes.values[at, ring, legs] = nodes.values[0, ring, legs]
+            nodes.extra[at, ring, legs] = nodes.extra[0, ring, legs]
+            cell = (node - side) // node_rows.LADDER_GROWTH**node_rows.ANCHOR_WIDTH
+            nodes.values[at, ring, legs, cells.ROW_GAP :] = self._cell_gaps(underlying, which, cell, now_ns)
+            nodes.key[underlying, at, ring] = node
+
+    def _cell_gaps(self, underlying: int, which: np.ndarray, cell: int, now_ns: int) -> np.ndarray:
+        """int64[n, 3·CELLS]: gaps of evaluations in an anchor cell, kept until one of them ends."""
+        known = self.near_gaps[underlying]
+        if cell not in known:
+            gaps = np.full((len(self.legs.kind), 3), NEVER)
+            self._fill(
+                which, self.board.index, np.full(len(self.steps), cell), 1, self.steps, 0, self.still, now_ns,
+                self.spare, gaps,
+            )  # fmt: skip
+            times = self.nodes.times[underlying]
+            times[NEAR_UNTIL] = min(times[NEAR_UNTIL], gaps[which, GAP_UNTIL].min())
+            if len(known) == RING:
+                known.pop(next(iter(known)))
+            known[cell] = self.spare.values[which, cells.ROW_GAP :]
+        return known[cell]
 
     def _fill_node(self, which: np.ndarray, underlying: int, width: int, ring: int, node: int, now_ns: int) -> None:
         self.node_fills += 1

@@ -15,6 +15,7 @@ from seawall.kernels.wheel import Wheel
 LADDER = 9  # widths between price nodes, in steps of the anchor grid: 1/4, 1/2, 1, 2, ... 64
 SPAN = 2  # steps from the node below a price to the one above: it stays half a step from both
 RING = 8  # nodes kept per width: the two around the price, and those that it may come back to
+NEAR = LADDER  # rows of the narrowest width's nodes below, and above, with the gaps that evaluations between have
 
 # board.fresh[k, leg]: the version that a leg's row is of, and for which it has been asked for
 STAMP, QUEUED = 0, 1
@@ -25,7 +26,8 @@ GAP_CELL, GAP_LIFE, GAP_UNTIL = range(3)
 DECAY, DECAY_LIMIT, CARRY, VEGA, BASIS_SLOPE = range(5)
 SLOPES = 5
 # nodes.times[u, k]
-BUILT, REBUILD, READY = range(3)
+BUILT, REBUILD, READY, NEAR_UNTIL = range(4)
+TIMES = 4
 # nodes.ladder[u, width, k]: prices of the nodes below and above the price, and the log-price step
 LADDER_STEP = 2
 # nodes.key[u, width, RING] is the node below the price
@@ -77,10 +79,10 @@ class Board(NamedTuple):
 class Nodes(NamedTuple):
     """Rows at the nodes of the price ladder around the present prices.
 
-    values: int64[LADDER, RING, L, W], a node's row with the gaps of the interval of SPAN steps
-    above it; extra: int64[LADDER, RING, L, K]; stray: float64[LADDER, RING, L], how far one lot may
-    lie below its chord on that interval, nano; key: int64[U, LADDER, RING + 1], the nodes held and
-    the present one below; ladder: float64[U, LADDER, 3]; times: int64[U, 3], ns, and whether the
+    values: int64[NEAR + 2, RING, L, W], a node's row with the gaps of the interval of SPAN steps
+    above it, and NEAR rows; extra: int64[NEAR + 2, RING, L, K]; stray: float64[LADDER, RING, L], how far one lot may
+    lie below its chord on that interval, nano; key: int64[U, NEAR + 2, RING + 1], the nodes held and
+    the present one below; ladder: float64[U, LADDER, 3]; times: int64[U, TIMES], ns, and whether the
     present nodes are known. slopes: float64[L, SLOPES], from the time the nodes were built: nano per ns that a
     long may lose (and its limit) and that a short may owe more, nano per unit of relative
     volatility and of relative basis; valid_ns: int64[L], until when they hold.

@@ -44,6 +44,9 @@ class Sweeper:
     def underlying_index(self) -> dict[str, int]:
         return self.desk.underlying_index
 
+    def expect_moves(self) -> None:
+        """Nothing is certified here."""
+
     def start(self) -> np.ndarray:
         return self._decide()
 

@@ -116,6 +116,11 @@ class Watcher:
         self.legs_wanted = np.zeros(len(self.pricer.legs.kind), np.int32)
         self._loosen()
 
+    def expect_moves(self) -> None:
+        """Before the start: certificates are to keep room for moves of volatility and basis though none has moved."""
+        self.motion[MOVING:LOOSE] = 1.0
+        self._loosen()
+
     # -- events ------------------------------------------------------------------------------
 
     def start(self) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from seawall.core.errors import UnreadableFile, invariant
+from seawall.core.errors import InputError, UnreadableFile, invariant, show
 
 __all__ = ["Accounts"]
 
@@ -36,7 +36,7 @@ class Accounts:
     def __len__(self) -> int:
         return len(self.names)
 
-    def only(self, rows: Array) -> Accounts:
+    def take(self, rows: Array) -> Accounts:
         """The accounts with these numbers (int64[k]), in that order."""
         counts = np.diff(self.row_ptr)[rows]
         row_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -56,6 +56,15 @@ class Accounts:
         starts = self.row_ptr[1:-1]
         rising[starts[(starts > 0) & (starts < len(self.leg))] - 1] = True
         invariant(bool(np.all(rising)), "legs rise within an account")
+
+    def only(self, name: str) -> Accounts:
+        """The account of that name alone; InputError where there is none."""
+        if name not in self.names:
+            raise InputError("account", show(name), "an account of the book")
+        row = self.names.index(name)
+        rows = slice(int(self.row_ptr[row]), int(self.row_ptr[row + 1]))
+        row_ptr = np.array([0, rows.stop - rows.start], np.int64)
+        return Accounts([name], self.cash_nano[row : row + 1], row_ptr, self.leg[rows], self.lots[rows])
 
     def save(self, folder: str | Path) -> None:
         """Writes two Parquet tables into a folder; `load` gives back the same arrays."""

@@ -230,7 +230,7 @@ def efficiency_bound(
     moves_ppm: Mapping[str, Sequence[int]] | None = None,
     yardstick: ExpectedShortfallModel | None = None,
 ) -> Efficiency:
-    """`efficiency` of a bound book, or of some of its accounts (`Accounts.only`)."""
+    """`efficiency` of a bound book, or of some of its accounts (`Accounts.take`)."""
     measure = resolve("expected-shortfall" if yardstick is None else yardstick)
     if not isinstance(measure, ExpectedShortfallModel):
         raise InputError("yardstick", repr(measure.name), "an expected-shortfall model")

@@ -166,6 +166,8 @@ def liquidation_time(
     values = single.rows().values[single.position, 0].astype(np.float64)
     per_day = np.zeros(len(role))
     for name, rate in (funding or {}).items():
+        if not np.isfinite(rate):
+            raise BadNumber(f"funding of {name}", str(rate), "a finite share of the notional per day")
         mine = (role == 1) & (single.legs.underlying[single.position] == single.number(name))
         per_day[mine] = rate
     daily_nano = float((per_day * values) @ single.size)

@@ -23,6 +23,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "risk_array": ("risk_array_vs_quantlib_formula", "risk_array_vs_quantlib_engine"),
     "what_if": ("what_if_p99_us",),
     "liquidation": ("liquidation_set_ms",),
+    "hedge": ("hedge_ms",),
     "explain": ("explain_p99_us",),
     "sweep": ("sweep_ms", "sweep_vs_scipy", "sweep_vs_duckdb", "sweep_vs_pandas", "portfolio_sweep_ms"),
     "shortfall": ("es_vs_numpy",),

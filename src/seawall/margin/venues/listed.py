@@ -24,7 +24,8 @@ def check_listed(model: str, market: Any, kinds: tuple[str, ...]) -> None:
         elif instrument.is_forward_start:
             what = f"forward-start {what}"
         if what not in kinds:
-            raise InputError(f"model {model}, instrument {symbol}", f"a {what}", "one of " + ", ".join(kinds))
+            article = "an" if what[0] in "aeiou" else "a"
+            raise InputError(f"model {model}, instrument {symbol}", f"{article} {what}", "one of " + ", ".join(kinds))
 
 
 def nano_down(values: np.ndarray) -> np.ndarray:

@@ -335,7 +335,7 @@ def reach(scratch, count, joint, cash):
     return best
 
 
-@once
+@inner
 def _drop(scratch, i, which, j):
     """How much nearer to its line one underlying's part is in the stage than in the band so far."""
     if which == LOWER:
@@ -358,6 +358,16 @@ def _advance(scratch, i, side, share, joint):
     scratch.edges[i, side] += share * (scratch.ends[STAGE, i, side] - scratch.edges[i, side])
 
 
+@inner
+def _takes(scratch, i, which, j):
+    """What one underlying takes at most of the distance to a line for each share of the way; where strays are
+    there at once, besides them."""
+    by_stray = 0.0
+    if scratch.rule[STRAY_RATE] < np.inf:
+        by_stray = scratch.rule[STRAY_RATE] * _stray_of(scratch, i, which)
+    return _drop(scratch, i, which, j) + by_stray
+
+
 @once
 def _spread(scratch, count, joint, cash, share):
     """Sets shares[i], that every underlying may go of the way to the stage, where all of them may go `share`.
@@ -374,7 +384,7 @@ def _spread(scratch, count, joint, cash, share):
     which, j = scratch.tightest[0], scratch.tightest[1]
     most = 0.0
     for i in range(count):
-        shares[i] = _drop(scratch, i, which, j) + scratch.rule[STRAY_RATE] * _stray_of(scratch, i, which)
+        shares[i] = _takes(scratch, i, which, j)
         most = max(most, shares[i])
     for i in range(count):
         shares[i] = max(shares[i] / most, LEAST_TAKEN) ** (-1.0 / 3.0)
@@ -383,11 +393,12 @@ def _spread(scratch, count, joint, cash, share):
         if not scratch.rule[which + ON]:
             continue
         bent = total_bend(scratch, count, which, BASE)
+        if scratch.rule[STRAY_RATE] == np.inf:
+            bent += total_stray(scratch, count, which)
         for j in range(joint if which == LOWER else 1):
             drop = 0.0
             for i in range(count):
-                takes = _drop(scratch, i, which, j) + scratch.rule[STRAY_RATE] * _stray_of(scratch, i, which)
-                drop += shares[i] * takes
+                drop += shares[i] * _takes(scratch, i, which, j)
             left = height(scratch, count, cash, which, j, BASE) - bent
             if left < scale * drop:
                 scale = left / drop

@@ -151,6 +151,7 @@ def _register() -> None:
         explain,
         hedge,
         history,
+        journal,
         liquidation,
         margin,
         replay,
@@ -161,6 +162,7 @@ def _register() -> None:
         demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, efficiency, conform, bench,
     ):  # fmt: skip
         app.command(module.NAME)(module.command)
+    app.add_typer(journal.app)
 
 
 _register()

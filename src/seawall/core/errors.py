@@ -16,6 +16,11 @@
     │   ├── StaleEvent          an event older than the one before it
     │   └── UnsafeParameters    margin that does not survive one step
     ├── MissingExtra            name, extra                                 exit code 2
+    ├── JournalError            path, what is wrong, what to do             exit code 3
+    │   ├── BrokenJournal       damage that no crash explains: not opened
+    │   ├── JournalLocked       another writer has it                       exit code 4
+    │   └── JournalStopped      a disk failed: nothing more is accepted     exit code 5
+    │       └── JournalBusy     a disk is slow: not now                     exit code 5
     └── InvariantError          a bug in Seawall: please report it          exit code 1
 
 An `InputError` prints as one line, `place: found X, expected Y`.
@@ -26,11 +31,16 @@ from __future__ import annotations
 __all__ = [
     "ArbitrageSurface",
     "BadNumber",
+    "BrokenJournal",
     "CrossedDates",
     "DuplicateRow",
     "ExpiredInstrument",
     "InputError",
     "InvariantError",
+    "JournalBusy",
+    "JournalError",
+    "JournalLocked",
+    "JournalStopped",
     "LimitExceeded",
     "MissingExtra",
     "MissingKey",
@@ -134,6 +144,41 @@ class MissingExtra(SeawallError):
 
     def __str__(self) -> str:
         return f"{self.name} is not installed; it comes with: pip install 'seawall[{self.extra}]'"
+
+
+class JournalError(SeawallError):
+    """Something is wrong with a journal: where, what, and what its operator can do about it."""
+
+    exit_code = 3
+
+    def __init__(self, place: str, problem: str, remedy: str) -> None:
+        super().__init__(place, problem, remedy)
+        self.place = place
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return one_line(f"{self.place}: {self.problem}; {self.remedy}")
+
+
+class BrokenJournal(JournalError):
+    """Damage that no crash explains: acknowledged records may be missing, so it is not opened."""
+
+
+class JournalLocked(JournalError):
+    """Another process, or another object of this one, writes to it."""
+
+    exit_code = 4
+
+
+class JournalStopped(JournalError):
+    """A write failed: what was acknowledged is safe, nothing more is accepted until it is opened anew."""
+
+    exit_code = 5
+
+
+class JournalBusy(JournalStopped):
+    """The disk does not keep up: this record was not taken; later ones may be."""
 
 
 class InvariantError(SeawallError):

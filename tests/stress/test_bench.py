@@ -34,6 +34,8 @@ MUST_REACH = {
     "help_s": (0.3, False),
     "demo_cold_s": (30.0, False),
     "demo_warm_s": (4.0, False),
+    "journal_events_per_s": (100_000.0, True),
+    "journal_ack_p99_ms": (3.0, False),
 }
 
 
@@ -102,7 +104,7 @@ def test_a_shortfall_of_another_size_stops_the_bench():
         shortfall._check_same(ours, np.array([5.1e9, -7e9]), size)
 
 
-@pytest.mark.parametrize("family", ["hedge", "risk_array", "shortfall", "sweep"])
+@pytest.mark.parametrize("family", ["hedge", "journal", "risk_array", "shortfall", "sweep"])
 def test_a_family_runs_on_a_small_book_and_its_report_is_plain_json(family):
     report = run([family], quick=True)
     assert {one["name"] for one in report["measures"]} == set(FAMILIES[family])

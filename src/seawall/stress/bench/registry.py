@@ -20,6 +20,13 @@ __all__ = ["FAMILIES", "family_of", "run"]
 FAMILIES: dict[str, tuple[str, ...]] = {
     "startup": ("help_s", "demo_cold_s", "demo_warm_s"),
     "state": ("state_gb",),
+    "journal": (
+        "journal_events_per_s",
+        "journal_ack_p99_ms",
+        "journal_segments_events_per_s",
+        "journal_segments_ack_p99_ms",
+        "journal_scan_events_per_s",
+    ),
     "risk_array": ("risk_array_vs_quantlib_formula", "risk_array_vs_quantlib_engine"),
     "what_if": ("what_if_p99_us",),
     "liquidation": ("liquidation_set_ms",),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
 
+from conftest import environment
 from seawall.cli.app import app
 from seawall.journal import Journal
 
@@ -111,3 +115,17 @@ def test_tail_shows_the_last_records_and_no_more(path):
     assert lines[0].endswith('{"deposit":2}')
     assert invoke("tail", path, "-n", 0).stdout == ""
     assert [json.loads(line)["sequence"] for line in invoke("tail", path, "--json").stdout.splitlines()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_tail_follows_a_writer_until_it_is_interrupted(path):
+    line = [sys.executable, "-m", "seawall.cli.main", "journal", "tail", str(path), "-n", "1", "-f"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()) as tail:
+        try:
+            assert tail.stdout.readline().split()[0] == "6"
+            with Journal.open(path) as journal:
+                journal.append([b'"hello"', b'"again"'])
+                assert [tail.stdout.readline().split()[-1] for _ in range(2)] == ['"hello"', '"again"']
+            tail.send_signal(signal.SIGINT)
+            assert tail.wait(30) == 130
+        finally:
+            tail.kill()

@@ -26,6 +26,7 @@ THREADS = 3
 def write(folder: Path, backend: str, number: int, told: int) -> None:
     """The writer: runs until it is killed. Records: `writer thread count`, with padding that differs."""
     journal = Journal.open(folder, backend=backend)
+    threading.excepthook = lambda failure: (sys.excepthook(*failure[:3]), os._exit(8))
 
     def go_on(thread: int) -> None:
         rng = random.Random(number * 10 + thread)

@@ -87,6 +87,21 @@ def test_a_flip_of_any_byte_anywhere_is_found(still, data):
     assert said != "harmless" or file.name.startswith("frames.db")
 
 
+@pytest.mark.soak
+def test_a_flip_of_every_single_byte_is_found(still):
+    path, truth, files = still
+    harmless = 0
+    for file, _ in files:
+        whole = file.read_bytes()
+        for at in range(len(whole)):
+            file.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
+            said = verdict(path, truth)
+            assert said != "harmless" or file.name.startswith("frames.db"), f"{file.name} byte {at}"
+            harmless += said == "harmless"
+        file.write_bytes(whole)
+    assert harmless < sum(length for _, length in files)
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_a_file_that_is_gone_or_cut_is_found(still, data):

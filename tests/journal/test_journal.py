@@ -351,6 +351,25 @@ def test_a_snapshot_is_evidence_when_the_log_has_lost_its_end(tmp_path):
         Journal.open(path)
 
 
+def test_snapshots_taken_at_once_leave_the_three_newest_and_nothing_half_done(tmp_path):
+    with Journal.open(tmp_path / "j") as journal:
+        journal.append([record(number) for number in range(40)])
+        threads = [
+            threading.Thread(target=lambda at=at: [journal.snapshot(at + n, {}, b"") for n in range(10)])
+            for at in (1, 11, 21, 31)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        names = sorted(path.name for path in (tmp_path / "j" / "snapshots").iterdir())
+        assert names == [f"snapshot-{seq:020d}.bin" for seq in (38, 39, 40)]
+    (tmp_path / "j" / "snapshots" / "snapshot-00000000000000000041.bin.part").write_bytes(b"half")
+    with Journal.open(tmp_path / "j") as journal:
+        assert journal.latest_snapshot().seq == 40
+    assert len(list((tmp_path / "j" / "snapshots").iterdir())) == 3
+
+
 def test_a_snapshot_needs_a_record_and_columns_without_objects(tmp_path):
     with Journal.open(tmp_path / "j") as journal:
         journal.append([b"a"])

@@ -48,8 +48,9 @@ def verify(
     from seawall.journal.check import examine, integrity
 
     known = _expected(expect)
-    with output.status("reading the log"):
-        report = examine(path, expect=known)
+    with output.progress_bar("reading the log", _last_known(path)) as advance:
+        report = examine(path, expect=known, progress=advance)
+    with output.status("asking SQLite about its pages"):
         pages = [] if report.status == "broken" else list(integrity(path, report.identity))
     status = "torn" if pages and report.status == "whole" else report.status
     findings = report.findings + pages
@@ -138,16 +139,15 @@ def tail(
 
     from seawall.journal.reading import batches
 
-    last = _last_seq(path)
     rows: deque[str] = deque(maxlen=count)
-    seq = max(last - count, 0)
+    seq = max(_last_known(path) - count, 0)
     for batch in batches(path, after=seq):
         rows.extend(_shown(batch, json))
         seq = batch.first_seq + len(batch.records) - 1
     for row in rows:
-        print(row)
+        print(row, flush=follow)
     while follow:
-        for batch in batches(path, after=seq):
+        for batch in batches(path, after=seq) if _last_known(path) > seq else ():
             for row in _shown(batch, json):
                 print(row, flush=True)
             seq = batch.first_seq + len(batch.records) - 1
@@ -170,12 +170,12 @@ def _expected(words: str | None) -> tuple[int, bytes] | None:
     return int(seq), hash_
 
 
-def _last_seq(path: Path) -> int:
-    from seawall.journal.check import examine
+def _last_known(path: Path) -> int:
+    """The last sequence as the head file has it; 0 where it says nothing."""
     from seawall.journal.files import HeadFile, Identity
 
     head, _ = HeadFile.read(path, Identity.read(path))
-    return head.seq if head is not None else examine(path).head.seq
+    return 0 if head is None else head.seq
 
 
 def _print_report(report: Report, status: str, findings: list[Finding]) -> None:

@@ -11,8 +11,7 @@ a replica or a status board. The verdict is one of
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,10 +112,12 @@ def examine(
     expect: tuple[int, bytes] | None = None,
     start: snapshot.Snapshot | None = None,
     writing: bool = False,
+    progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Walks the whole log (from the frame of `start`, if given) and says what it found; changes nothing.
 
-    expect: a head (sequence, hash) known from elsewhere. writing: the caller holds the lock itself.
+    expect: a head (sequence, hash) known from elsewhere. writing: the caller holds the lock itself. progress hears the
+    sequence reached, now and then.
     Raises UnreadableFile where the folder is no journal, BrokenJournal where its identity is damaged.
     """
     folder = Path(folder)
@@ -124,7 +125,7 @@ def examine(
     live = not writing and lock.holder(folder)
     # The head first: a live log only grows, so it must reach whatever the head said before the walk.
     anchored, head_problems = _read_head(folder, identity, live)
-    held, findings = _snapshots(folder, identity)
+    held, findings = _snapshots(folder, identity, start)
     walk = _Walk(identity, start, anchored, held, expect)
     store = store_class(identity.backend, str(folder))
     cut = torn = None
@@ -137,6 +138,8 @@ def examine(
             break
         if not walk.take(item):
             break
+        if progress is not None and walk.frames % 256 == 0:
+            progress(walk.chain.head.seq)
     walk.finish(torn)
     if torn is not None and not walk.findings:
         findings.append(_torn(torn, walk.chain.head.seq))
@@ -173,7 +176,6 @@ class _Walk:
         self._points += [
             (each.frame.seq, each.frame.hash, f"{snapshot.FOLDER}/{each.path.name}")
             for each in held
-            if start is None or each.frame.seq >= start.frame.seq
         ]
         if expect is not None:
             self._points.append((*expect, "the given head"))
@@ -234,11 +236,19 @@ def _read_head(folder: Path, identity: Identity, live: bool) -> tuple[Head | Non
     return head, problems
 
 
-def _snapshots(folder: Path, identity: Identity) -> tuple[list[snapshot.Snapshot], list[Finding]]:
+def _snapshots(
+    folder: Path, identity: Identity, start: snapshot.Snapshot | None
+) -> tuple[list[snapshot.Snapshot], list[Finding]]:
+    """Those that hold, without their columns, and those that do not; the older ones are not read again at a start."""
     held, findings = [], []
     for path in snapshot.paths(folder):
+        if start is not None and path <= start.path:
+            held += [start] if path == start.path else []
+            continue
         try:
             held.append(snapshot.read(path, identity)._replace(columns={}))
+        except FileNotFoundError:
+            continue  # a writer that goes on keeps the newest only
         except snapshot.SnapshotDamaged as error:
             place = f"{snapshot.FOLDER}/{path.name}"
             findings.append(Finding(place, 0, str(error), "the log has everything; seawall journal repair moves it away"))
@@ -266,7 +276,7 @@ def integrity(folder: Path, identity: Identity) -> Iterator[Finding]:
     """What SQLite itself says of its pages: damage that may not have reached a frame yet."""
     if identity.backend != "sqlite":
         return
-    from seawall.journal.sqlite import FILE, reader
+    from seawall.journal.sqlite import FILE, UNREADABLE, reader
 
     remedy = "every frame was read and holds; copy them into new files: seawall journal repair"
     try:
@@ -277,5 +287,5 @@ def integrity(folder: Path, identity: Identity) -> Iterator[Finding]:
                     yield Finding(FILE, 0, f"SQLite: {text}", remedy)
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield Finding(FILE, 0, f"SQLite: {error}", remedy)

@@ -71,7 +71,8 @@ class Journal:
         on_durable: Callable[[Head], None] | None,
     ) -> None:
         self.path = folder
-        self.recovery = recovery
+        self._restored = recovery.from_snapshot
+        self.recovery = recovery._replace(from_snapshot=self._restored and self._restored._replace(columns={}))
         self.epoch = epoch
         self.schema = schema
         self._identity, self._lock, self._store, self._head_file = identity, lock, store, head_file
@@ -88,6 +89,7 @@ class Journal:
         self._frames: deque[Head] = deque([recovery.head], maxlen=4096)
         self._waiting: deque[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[int]]] = deque()
         self._mutex = threading.Lock()
+        self._snapshotting = threading.Lock()
         self._work = threading.Condition(self._mutex)
         self._done = threading.Condition(self._mutex)
         self._head_synced = time.monotonic()
@@ -210,12 +212,17 @@ class Journal:
             schema = self.schema.version
         if frame is None:
             raise InputError("snapshot", f"sequence {seq}", f"one of the last {self._frames.maxlen} batches")
-        return snapshots.write(self.path, self._identity, seq, frame, schema, state_hash, columns)
+        with self._snapshotting:
+            return snapshots.write(self.path, self._identity, seq, frame, schema, state_hash, columns)
 
     # ------------------------------------------------------------------------------------- reading
 
     def latest_snapshot(self) -> snapshots.Snapshot | None:
         """The newest snapshot that holds, with its columns; fold `batches(after=snapshot.seq)` on top of it."""
+        restored, self._restored = self._restored, None  # read at the start, and given away: it may be large
+        paths = snapshots.paths(self.path)
+        if restored is not None and restored.path == paths[-1]:
+            return restored
         return snapshots.newest(self.path, self._identity)[0]
 
     def batches(self, after: int = 0) -> Iterator[Batch]:

@@ -63,6 +63,8 @@ def prepare(folder: Path, identity: Identity, schema: Schema, whole: bool) -> tu
         schema.check(version, str(folder))
     if report.cut is not None:
         cut_off(folder, *report.cut)
+    for rough in (folder / snapshot.FOLDER).glob("*.part"):
+        rough.unlink()  # of a snapshot that was being written when its process died
     anchored = report.anchored.epoch if report.anchored is not None else 0
     return report, max(anchored, report.head.epoch) + 1, HeadFile(folder, identity)
 

@@ -52,12 +52,10 @@ class SegmentStore:
         for path in files:
             expected = _first_seq(path)
             with path.open("rb", buffering=1 << 20) as file:
-                for item in _frames(file, path, identity.salt, expected, path == files[-1]):
+                for item in _frames(file, path, identity.salt, expected, path == files[-1], from_seq):
+                    yield item
                     if isinstance(item, Bad):
-                        yield item
                         return
-                    if item.frame.header.last_seq >= from_seq:
-                        yield item
 
     def append(self, frames: Sequence[tuple[int, bytes]]) -> None:
         """Writes all frames at the end of the last segment and waits for the disk."""
@@ -96,12 +94,17 @@ def _first_seq(path: Path) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _frames(file: BinaryIO, path: Path, salt: int, expected: int, last: bool) -> Iterator[Found | Bad]:
+def _frames(file: BinaryIO, path: Path, salt: int, expected: int, last: bool, from_seq: int) -> Iterator[Found | Bad]:
     offset = 0
     while head := file.read(HEADER_BYTES):
         place = f"{path.name} at byte {offset:,}"
         try:
             header = read_header(head, salt)
+            if header.last_seq < from_seq and (offset or header.first_seq == expected):
+                # Not asked for: the header says how far to go.
+                file.seek(header.body_bytes, os.SEEK_CUR)
+                offset, expected = offset + header.frame_bytes, header.last_seq + 1
+                continue
             frame = decode(head + file.read(header.body_bytes), salt)
         except FrameError as error:
             torn = last and not _goes_on(file, offset + 1, salt, expected)

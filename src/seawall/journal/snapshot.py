@@ -107,7 +107,7 @@ def write(
     path.parent.mkdir(exist_ok=True)
     write_durably(path, *parts, digest.digest())
     for old in paths(folder)[:-KEPT]:
-        old.unlink()
+        old.unlink(missing_ok=True)
     return path
 
 
@@ -134,6 +134,8 @@ def newest(folder: Path, identity: Identity) -> tuple[Snapshot | None, list[tupl
     for path in reversed(paths(folder)):
         try:
             return read(path, identity), damaged
+        except FileNotFoundError:
+            continue  # a writer that goes on keeps the newest only
         except SnapshotDamaged as error:
             damaged.append((path, str(error)))
     return None, damaged

@@ -19,12 +19,14 @@ from seawall.journal.files import Identity, sync_folder
 from seawall.journal.frame import FrameError, decode
 from seawall.journal.store import Bad, Found
 
-__all__ = ["FILE", "SqliteStore", "reader"]
+__all__ = ["FILE", "UNREADABLE", "SqliteStore", "reader"]
 
 FILE = "frames.db"
 PAGE_BYTES = 8192
 CHECKPOINT_PAGES = 200
 ROWS_A_READ = 64
+# What a damaged database makes of a read; its messages quote the damage, which need not be text.
+UNREADABLE = (sqlite3.Error, UnicodeError, OverflowError)
 _TABLE = "CREATE TABLE frames (first_seq INTEGER PRIMARY KEY, frame BLOB NOT NULL)"
 
 
@@ -85,7 +87,7 @@ class SqliteStore:
                         after = first_seq
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             yield Bad(place, f"SQLite cannot read on ({error})")
 
     def append(self, frames: Sequence[tuple[int, bytes]]) -> None:

@@ -63,6 +63,7 @@ def fill_cells(
             loose[1],
             shocks,
             model,
+            work,
             values[leg, cells.ROW_GAP :],
         )
 

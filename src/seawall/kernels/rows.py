@@ -40,7 +40,15 @@ MODEL_VOL_UP, MODEL_VOL_DOWN, MODEL_POWER_SHORT, MODEL_POWER_LONG, MODEL_FLOOR_Y
 MODEL_BASIS, MODEL_BASIS_SLOPE, MODEL_RATE, MODEL_ANCHOR = 5, 6, 7, 8
 VOL_REFERENCE_YEARS = 30.0 / 365.0
 MOVE_UNITS = 4_000_000  # moves of spot are whole quarters of a ppm, for linear legs to move as options do
-WORK = 4 * (cells.COLUMNS + 2)
+# work[k] while gaps are made: rows of all nodes of both levels of the second shock
+GAP_ROW = cells.NODES * (cells.LEVELS - 1)
+GAP_ROWS = 13
+LOW, HIGH, WIDTH, MULTIPLE, K_LOW, K_HIGH, VEGA, MOVE, LEAST, MOST, CDF_LEAST, CDF_MOST, SPOT = (
+    GAP_ROW * k for k in range(GAP_ROWS)
+)
+GAP_WORK = GAP_ROW * GAP_ROWS
+VALUE_WORK = 4 * (cells.COLUMNS + 2)
+WORK = max(VALUE_WORK, GAP_WORK)
 
 
 class LegArrays(NamedTuple):
@@ -184,7 +192,7 @@ def _fill_option(legs, leg, index, now_ns, shocks, model, work, out):
     scale = discount(legs, leg, now_ns, model) * legs.lot[leg] * NANO
     basis = basis_shift(legs, leg, now_ns, model)
     multiple, log_multiple = work[:columns], work[columns : 2 * columns]
-    volatility, values = work[2 * columns : 3 * columns], work[3 * columns : WORK]
+    volatility, values = work[2 * columns : 3 * columns], work[3 * columns : VALUE_WORK]
     for c in range(cells.COLUMNS):
         level = shock[SHOCK_LEVEL, c]
         multiple[c] = shock[SHOCK_MULTIPLE, c]
@@ -224,50 +232,26 @@ def least_d1(k, low, high):
 
 
 @inner
-def _vega_gap(k_low, k_high, forward_low, forward_high, low, high, width):
-    """(gap, move) over a step `width` of total volatility, for log-moneyness in [k_low, k_high] and
-    total volatility in [low, high]: how far a value may lie from its chord, either way, and how much
-    it may rise by."""
-    d_low = min(k_low / low, k_low / high) + 0.5 * low
-    d_high = max(k_high / low, k_high / high) + 0.5 * high
-    far = max(abs(d_low), abs(d_high))
-    vega_max = forward_high * norm_pdf(nearest(d_low, d_high))
-    by_vega = 0.25 * (vega_max - forward_low * norm_pdf(far)) * width
-    bend = max((max(abs(k_low), abs(k_high)) / low) ** 2, 0.25 * high * high)
-    by_volga = 0.125 * vega_max * bend / low * width * width
-    return min(by_vega, by_volga, forward_high), min(vega_max * width, forward_high)
-
-
-@inner
 def nearest(low, high):
     """The number in [low, high] nearest to zero."""
     return max(low, 0.0) + min(high, 0.0)
 
 
 @inner
-def _spot_gap(d_low, d_high, a, length, low):
-    """How far a value may lie below its chord over a step `length` of the forward from `a` or more, for d1
-    in [d_low, d_high] and total volatility from `low` up."""
-    by_delta = 0.25 * max(0.0, norm_cdf(d_high) - norm_cdf(d_low)) * length
-    by_gamma = 0.125 * norm_pdf(nearest(d_low, d_high)) / (a * low) * length * length
-    return min(by_delta, by_gamma)
-
-
-@inner
 def fill_gaps(
-    legs, leg, index_low, index_high, life_low, life_high, discounted, loose_vol, loose_basis, shocks, model, out
+    legs, leg, index_low, index_high, life_low, life_high, discounted, loose_vol, loose_basis, shocks, model, work,
+    out,
 ):  # fmt: skip
     """out[: 3·CELLS] = per lot of each cell the gap in the first shock, in the second, and the move
     in the second (nano, rounded up), valid for every index in [index_low, index_high] and life in
     [life_low, life_high] years, for discount factors up to `discounted`, and for relative moves of
-    volatility and basis up to loose_vol and loose_basis."""
-    if legs.kind[leg] != OPTION:
-        # a dynamic strike moves with spot: linear in the first shock, and its straying in the
-        # second is that of an option on a fixed forward
+    volatility and basis up to loose_vol and loose_basis. work: float64[WORK]."""
+    if legs.kind[leg] != OPTION and legs.kind[leg] != FORWARD_START:
         for c in range(3 * cells.CELLS):
             out[c] = 0
-        if legs.kind[leg] != FORWARD_START:
-            return
+        return
+    # a dynamic strike moves with spot: linear in the first shock, and its straying in the second is that of
+    # an option on a fixed forward
     fixed = legs.kind[leg] == OPTION
     shock = shocks[legs.underlying[leg]]
     scale = legs.lot[leg] * NANO * discounted
@@ -286,25 +270,54 @@ def fill_gaps(
         low = max(TINY_VOL, root_low * (down_low if level == 0 else 1.0))
         high = max(TINY_VOL, root_high * (1.0 if level == 0 else up_high))
         width = root_high * (1.0 - down_high if level == 0 else up_high - 1.0)
-        vega_a = move_a = lowest_a = multiple_a = 0.0
         for node in range(cells.NODES):
-            multiple = shock[SHOCK_MULTIPLE, 1 + node]
-            k_low = moneyness_low + moves * shock[SHOCK_LOG, 1 + node]
-            k_high = moneyness_high + moves * shock[SHOCK_LOG, 1 + node]
-            vega_b, move_b = _vega_gap(k_low, k_high, forward_low * multiple, forward_high * multiple, low, high, width)
-            if node > 0:
-                spot_gap = 0.0
-                if fixed:
-                    highest = max(k_high / low + 0.5 * low, k_high / high + 0.5 * high)
-                    length = forward_high * (multiple - multiple_a)
-                    spot_gap = _spot_gap(lowest_a, highest, forward_low * multiple_a, length, low)
-                at = level * cells.SPOT_CELLS + node - 1
-                out[at] = np.int64(np.ceil(scale * spot_gap)) + 1
-                out[cells.CELLS + at] = np.int64(np.ceil(scale * max(vega_a, vega_b))) + 1
-                out[2 * cells.CELLS + at] = np.int64(np.ceil(scale * max(move_a, move_b))) + 1
-            if fixed:
-                lowest_a = least_d1(k_low, low, high)
-            vega_a, move_a, multiple_a = vega_b, move_b, multiple
+            k, shift = level * cells.NODES + node, moves * shock[SHOCK_LOG, 1 + node]
+            work[LOW + k], work[HIGH + k], work[WIDTH + k] = low, high, width
+            work[MULTIPLE + k] = shock[SHOCK_MULTIPLE, 1 + node]
+            work[K_LOW + k], work[K_HIGH + k] = moneyness_low + shift, moneyness_high + shift
+    _gap_nodes(forward_low, forward_high, work[:GAP_WORK])
+    _gap_cells(forward_low, forward_high, work[:GAP_WORK])
+    for level in range(cells.LEVELS - 1):
+        for cell in range(cells.SPOT_CELLS):
+            k, at = level * cells.NODES + cell, level * cells.SPOT_CELLS + cell
+            out[at] = np.int64(np.ceil(scale * work[SPOT + k])) + 1 if fixed else 0
+            out[cells.CELLS + at] = np.int64(np.ceil(scale * max(work[VEGA + k], work[VEGA + k + 1]))) + 1
+            out[2 * cells.CELLS + at] = np.int64(np.ceil(scale * max(work[MOVE + k], work[MOVE + k + 1]))) + 1
+
+
+@inner
+def _gap_nodes(forward_low, forward_high, work):
+    """Sets of every node of both levels: how far a value may lie from its chord over a step of total volatility,
+    either way (VEGA), and how much it may rise by (MOVE); the least and greatest d1 there, and Φ of these. For
+    log-moneyness in [K_LOW, K_HIGH] and total volatility in [LOW, HIGH]; a loop of its own, so that it vectorises."""
+    for k in range(len(work) // GAP_ROWS):
+        low, high, width, multiple = work[LOW + k], work[HIGH + k], work[WIDTH + k], work[MULTIPLE + k]
+        k_low, k_high = work[K_LOW + k], work[K_HIGH + k]
+        d_low = min(k_low / low, k_low / high) + 0.5 * low
+        d_high = max(k_high / low, k_high / high) + 0.5 * high
+        far = max(abs(d_low), abs(d_high))
+        vega_max = forward_high * multiple * norm_pdf(nearest(d_low, d_high))
+        by_vega = 0.25 * (vega_max - forward_low * multiple * norm_pdf(far)) * width
+        steep = max(abs(k_low), abs(k_high)) / low
+        by_volga = 0.125 * vega_max * max(steep * steep, 0.25 * high * high) / low * width * width
+        work[VEGA + k] = min(min(by_vega, by_volga), forward_high * multiple)
+        work[MOVE + k] = min(vega_max * width, forward_high * multiple)
+        least = least_d1(k_low, low, high)
+        most = max(k_high / low + 0.5 * low, k_high / high + 0.5 * high)
+        work[LEAST + k], work[MOST + k] = least, most
+        work[CDF_LEAST + k], work[CDF_MOST + k] = norm_cdf(least), norm_cdf(most)
+
+
+@inner
+def _gap_cells(forward_low, forward_high, work):
+    """Sets of every node how far a value may lie below its chord to the next node (SPOT): d1 lies between the least
+    at the one and the greatest at the other."""
+    for k in range(len(work) // GAP_ROWS - 1):
+        length = forward_high * (work[MULTIPLE + k + 1] - work[MULTIPLE + k])
+        by_delta = 0.25 * max(0.0, work[CDF_MOST + k + 1] - work[CDF_LEAST + k]) * length
+        peak = norm_pdf(nearest(work[LEAST + k], work[MOST + k + 1]))
+        by_gamma = 0.125 * peak / (forward_low * work[MULTIPLE + k] * work[LOW + k]) * length * length
+        work[SPOT + k] = min(by_delta, by_gamma)
 
 
 @inner

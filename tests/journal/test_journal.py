@@ -391,3 +391,42 @@ def test_segments_are_closed_at_their_size_and_read_across(tmp_path, monkeypatch
     (tmp_path / "j" / files[2]).unlink()
     with pytest.raises(BrokenJournal, match=f"{files[3]}.*should come"):
         Journal.open(tmp_path / "j")
+
+
+READS = """
+import sys, time
+from seawall.journal import batches, examine
+
+end, seen = time.monotonic() + 1.5, []
+while time.monotonic() < end or len(seen) < 3:
+    report = examine(sys.argv[1])
+    assert report.live and report.status == "whole", report.findings
+    read = sum(len(batch.records) for batch in batches(sys.argv[1]))
+    assert read >= report.head.seq, (read, report.head.seq)
+    seen.append(report.head.seq)
+assert seen == sorted(seen) and seen[-1] > seen[0], seen
+"""
+
+
+@both
+def test_a_reader_of_a_busy_journal_never_takes_it_for_damaged(tmp_path, backend, monkeypatch):
+    from seawall.journal.segments import SegmentStore
+
+    monkeypatch.setattr(SegmentStore.__init__, "__defaults__", (200_000,))  # new segments while it is read
+    with Journal.open(tmp_path / "j", backend=backend) as journal:
+        journal.append([b"first"])
+        reader = subprocess.Popen(
+            [sys.executable, "-c", READS, str(tmp_path / "j")], stderr=subprocess.PIPE, text=True, env=environment()
+        )
+        market_seq = 0
+        while reader.poll() is None:
+            market_seq += 1
+            for _ in range(3):
+                seq = journal.submit([bytes(200)] * 5, market_seq)
+                market_seq += 1
+            journal.wait(seq)
+            if market_seq % 200 < 4:
+                journal.snapshot(seq, {}, b"")
+        said = reader.stderr.read()
+        reader.stderr.close()
+    assert reader.returncode == 0, said[-2000:]

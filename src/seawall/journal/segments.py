@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from seawall.journal.files import Identity, sync_folder
+from seawall.journal.files import Identity, sync_data, sync_folder
 from seawall.journal.frame import HEADER_BYTES, MAGIC, FrameError, decode, read_header
-from seawall.journal.store import Bad, Found, sync_data
+from seawall.journal.store import Bad, Found
 
 __all__ = ["SEGMENT_BYTES", "SegmentStore"]
 

@@ -5,8 +5,6 @@ A backend knows where bytes lie; whether they are the right ones is decided abov
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,7 +13,7 @@ from seawall.core.errors import InputError
 from seawall.journal.files import Identity
 from seawall.journal.frame import Frame
 
-__all__ = ["BACKENDS", "Bad", "Found", "Store", "store_class", "sync_data"]
+__all__ = ["BACKENDS", "Bad", "Found", "Store", "store_class"]
 
 BACKENDS = ("sqlite", "segments")
 
@@ -74,12 +72,3 @@ def store_class(name: str, place: str) -> type[Store]:
 
         return SegmentStore
     raise InputError(place, f"backend {name!r}", f"one of {', '.join(BACKENDS)}")
-
-
-def sync_data(descriptor: int) -> None:
-    """Waits until the file's data is on the disk, and not in its cache where the system can ask for that."""
-    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync alone does not empty the drive's cache
-    if full is not None:
-        fcntl.fcntl(descriptor, full)
-    else:
-        os.fdatasync(descriptor)

@@ -17,7 +17,7 @@ import numpy as np
 
 from seawall.core.errors import JournalBusy
 from seawall.journal import Journal, batches, examine
-from seawall.journal.store import sync_data
+from seawall.journal.files import sync_data
 from seawall.stress.bench.measure import Measure, measured
 from seawall.stress.bench.setting import Setting
 

@@ -117,6 +117,38 @@ def test_funding_fractions_go_to_rounding_by_whole_units():
     assert not ledger.columns()["funding_dust"].any()
 
 
+def test_a_position_owes_no_funding_of_the_time_before_it_was_opened():
+    ledger = venue(cash=10 * USD)
+    fill(ledger, "alice", "bob", 10, 100 * 10**9)
+    fund(ledger, 800, 100 * 10**9)
+    fill(ledger, "alice", "bob", -10, 100 * 10**9)
+    fund(ledger, 800, 100 * 10**9)
+    fill(ledger, "bob", "carol", 1, 100 * 10**9)  # where alice's position stood
+    settle_all(ledger)
+    assert [ledger.balance(n, "USD") for n in ("alice", "bob", "carol")] == [9_900_000, 10_100_000, 10 * USD]
+
+
+def test_nobody_withdraws_or_moves_what_he_owes_in_funding():
+    ledger = venue(cash=10 * USD)
+    fill(ledger, "alice", "bob", 10, 100 * 10**9)
+    fund(ledger, 800, 100 * 10**9)
+    with pytest.raises(InputError, match="at most the 9900000"):
+        ledger.apply(ev.Withdraw(at_ns=ledger.at_ns, account="alice", asset="USD", amount=10 * USD))
+    with pytest.raises(InputError, match="at most the 9900000"):
+        ledger.apply(ev.Transfer(at_ns=ledger.at_ns, source="alice", target="carol", asset="USD", amount=10 * USD))
+    ledger.apply(ev.Withdraw(at_ns=ledger.at_ns, account="alice", asset="USD", amount=9_900_000))
+    assert ledger.balance("alice", "USD") == 0
+
+
+def test_a_refused_fill_leaves_no_position_behind():
+    ledger = venue(cash=10 * USD)
+    ledger.apply(ev.SetState(at_ns=0, account="bob", state="frozen"))
+    with pytest.raises(InputError, match="which is frozen"):
+        fill(ledger, "alice", "bob", 10, 10**9)
+    assert ledger._state.slot_of == {}
+    assert ledger._state.positions(ledger._state.rows["alice"]) == []
+
+
 def test_an_interval_is_charged_once_and_samples_start_anew():
     ledger = venue()
     fund(ledger, 800, 10**9)
@@ -139,6 +171,26 @@ def test_interest_by_hand():
     assert [ledger.balance(n, "USD") for n in ("alice", "bob", "carol")] == [206 * USD, 103 * USD, -110 * USD]
     assert ledger.balance("insurance", "USD") == 100 * USD, "the venue's own accounts bear no interest"
     assert ledger.balance("interest", "USD") == 0
+
+
+def test_a_balance_bears_interest_only_from_when_it_is_there_and_by_its_sign():
+    """carol's debt pays 10 % in each of three years; bob comes after the first, alice turns from lender to borrower."""
+    ledger = venue()
+    ledger.apply(ev.Deposit(at_ns=0, account="alice", asset="USD", amount=100 * USD))
+    ledger.apply(ev.Charge(at_ns=0, account="carol", target="insurance", asset="USD", amount=50 * USD))
+    ledger.apply(ev.Accrue(at_ns=YEAR_NS, asset="USD", borrow_ppm=100_000))  # alice 5 %
+    ledger.apply(ev.Deposit(at_ns=YEAR_NS, account="bob", asset="USD", amount=300 * USD))
+    ledger.apply(ev.Charge(at_ns=YEAR_NS, account="alice", target="insurance", asset="USD", amount=205 * USD))
+    assert ledger.balance("alice", "USD") == -100 * USD
+    ledger.apply(ev.Accrue(at_ns=2 * YEAR_NS, asset="USD", borrow_ppm=100_000))  # on 150 owed; bob 5 %
+    settle_all(ledger)
+    assert [ledger.balance(n, "USD") for n in ("alice", "bob", "carol")] == [-110 * USD, 315 * USD, -60 * USD]
+    ledger.apply(ev.Deposit(at_ns=2 * YEAR_NS, account="alice", asset="USD", amount=110 * USD))
+    ledger.apply(ev.Accrue(at_ns=3 * YEAR_NS, asset="USD", borrow_ppm=100_000))
+    settle_all(ledger)
+    assert [ledger.balance(n, "USD") for n in ("alice", "bob", "carol")] == [0, 321 * USD - 1, -66 * USD]
+    assert (ledger.balance("interest", "USD"), ledger.balance("rounding", "USD")) == (0, 1)
+    assert ledger.balance("fees", "USD") == 0, "a share of 6/315 leaves a reserve of less than a micro, which is dust"
 
 
 def test_lenders_never_get_more_than_borrowers_pay_per_unit():

@@ -136,6 +136,6 @@ class Ledger:
         if found is None:
             return None
         first, receipt = found
-        if type(first) is not type(event) or msgspec.structs.replace(event, at_ns=first.at_ns) != first:
+        if msgspec.structs.replace(event, at_ns=first.at_ns) != first:
             raise DuplicateRow("key", f"{show(event.key)}, used by another event", "a key of its own for each event")
         return receipt

@@ -114,50 +114,52 @@ def trade(poster: Poster, event: Trade) -> None:
     maker, taker = account_of(state, event.maker, "maker"), account_of(state, event.taker, "taker")
     number = instrument_of(state, event.instrument)
     fees = account_of(state, event.fees, "fees")
-    of_kind(state, fees, (FEES,), "fees")
+    if state.kind[fees] != FEES:
+        of_kind(state, fees, (FEES,), "fees")
+    lots, price, taker_ppm, maker_ppm = event.lots, event.price_nano, event.taker_fee_ppm, event.maker_fee_ppm
+    _check_figures(lots, price, taker_ppm, maker_ppm)
     if maker == taker:
         raise InputError("taker", show(event.taker), "another account than the maker")
-    price = whole(event.price_nano, "price_nano", 1, LOT_VALUE_NANO_MAX - 1)
-    lots = whole(event.lots, "lots", -INT64_MAX)
-    if lots == 0:
-        raise InputError("lots", "0", "lots bought or sold")
-    whole(event.taker_fee_ppm, "taker_fee_ppm", -PPM, PPM)
-    whole(event.maker_fee_ppm, "maker_fee_ppm", -event.taker_fee_ppm, PPM)
     notional = abs(lots) * price
     if notional >= VALUE_NANO_MAX:
         raise LimitExceeded("lots", show(lots), f"a notional below {VALUE_NANO_MAX // NANO}")
-    asset = state.settled_in[number]
-    per = 10 ** (9 - state.assets[asset].decimals)
+    asset, _, _, _, per, _ = state.terms[number]
     paid, got = -(-notional // per), notional // per
-    owed = 0
-    for row, side, fee_ppm, place in (
-        (taker, lots, event.taker_fee_ppm, "taker"),
-        (maker, -lots, event.maker_fee_ppm, "maker"),
-    ):
-        fee = -(-notional * fee_ppm // (per * PPM))
-        _fill(poster, row, number, side, -paid if side > 0 else got, price, place)
-        poster.post(row, asset, -fee)
-        owed += fee
-    poster.post(fees, asset, owed)
+    bought, sold = (-paid, got) if lots > 0 else (got, -paid)
+    taker_fee, maker_fee = -(-notional * taker_ppm // (per * PPM)), -(-notional * maker_ppm // (per * PPM))
+    _fill(poster, taker, number, lots, bought, price, "taker")
+    poster.post(taker, asset, -taker_fee)
+    _fill(poster, maker, number, -lots, sold, price, "maker")
+    poster.post(maker, asset, -maker_fee)
+    poster.post(fees, asset, taker_fee + maker_fee)
     poster.post(poster.rounding, asset, paid - got)
+
+
+def _check_figures(lots: object, price: object, taker_ppm: object, maker_ppm: object) -> None:
+    whole(price, "price_nano", 1, LOT_VALUE_NANO_MAX - 1)
+    if whole(lots, "lots", -INT64_MAX) == 0:
+        raise InputError("lots", "0", "lots bought or sold")
+    whole(maker_ppm, "maker_fee_ppm", -whole(taker_ppm, "taker_fee_ppm", -PPM, PPM), PPM)
 
 
 def _fill(poster: Poster, row: int, number: int, lots: int, cash: int, price: int, place: str) -> None:
     """One side of a fill: `lots` to an account, for `cash` (negative: paid)."""
     state = poster.state
+    if state.kind[row] not in TRADERS:
+        of_kind(state, row, TRADERS, place)
+    only = state.only[row]
+    if only != NOBODY and only != number:
+        found = f"{show(state.terms[number][1])} in {show(state.names[row])}"
+        raise InputError(place, found, f"a fill in {show(state.terms[only][1])}")
     listing = state.instruments[number]
-    of_kind(state, row, TRADERS, place)
-    if state.only[row] not in (NOBODY, number):
-        only = state.instruments[state.only[row]].instrument
-        raise InputError(place, f"{show(listing.instrument)} in {show(state.names[row])}", f"a fill in {show(only)}")
-    if listing.kind == "spot":
+    if listing.base:
         _spot(poster, row, listing, number, lots, cash, place)
         return
     slot, held = poster.position(row, number)
     _may_trade(state, row, held, lots, place)
     if abs(held + lots) * price >= VALUE_NANO_MAX:
         raise LimitExceeded(place, f"{held + lots} lots", f"a position worth less than {VALUE_NANO_MAX // NANO}")
-    poster.hold(row, number, slot, lots, cash, listing.kind != "option")
+    poster.hold(row, number, slot, lots, cash)
 
 
 def _spot(
@@ -177,6 +179,8 @@ def _spot(
 
 def _may_trade(state: State, row: int, held: int, change: int, place: str) -> None:
     """By effect, not by a flag: whoever may only reduce may only come closer to zero, and not past it."""
+    if state.state[row] == ACTIVE and state.parent[row] == NOBODY:
+        return
     found = state_of(state, row)
     if found == ACTIVE:
         return

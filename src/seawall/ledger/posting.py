@@ -42,10 +42,11 @@ class Poster:
         bears = state.borrow_index[asset] and state.kind[row] == USER
         if bears:
             self.settle_interest(row, asset)
-        after = column[row] + amount
-        state.put(column, row, after)
+        before = column[row]
+        state.note((column, row, before))
+        column[row] = before + amount
         if bears:
-            state.put(state.mark[asset], row, self._index(asset, after))
+            state.put(state.mark[asset], row, self._index(asset, before + amount))
         self.lines.append(Posting(state.names[row], "balance", state.assets[asset].asset, amount))
 
     def settle_interest(self, row: int, asset: int) -> int:
@@ -80,20 +81,22 @@ class Poster:
         state = self.state
         instrument = state.held[slot]
         index, since = state.index_pico[instrument], state.since_pico[slot]
-        row, lots, asset = state.holder[slot], state.lots[slot], state.settled_in[instrument]
+        price_nano = state.expiry_nano[instrument]
+        if index == since and price_nano < 0:
+            return
+        row, lots = state.holder[slot], state.lots[slot]
+        asset, _, _, _, nano, pico = state.terms[instrument]
         if row == self.expiry:
             return  # holds the other side of what has been settled, and is settled by the rest
         if index != since:
             state.put(state.since_pico, slot, index)
-            exact, scale = settlement_pico(lots, since, index), 10 ** (12 - state.assets[asset].decimals)
-            self.clear(row, asset, exact, scale, self.funding, state.funding_dust, instrument)
-        price_nano = state.expiry_nano[instrument]
+            exact = settlement_pico(lots, since, index)
+            self.clear(row, asset, exact, pico, self.funding, state.funding_dust, instrument)
         if price_nano >= 0:
-            scale = 10 ** (9 - state.assets[asset].decimals)
             cost = state.cost[slot]
             self._cost(slot, -cost)
             self.post(row, asset, cost)
-            self.clear(row, asset, lots * price_nano, scale, self.expiry, state.expiry_dust, instrument)
+            self.clear(row, asset, lots * price_nano, nano, self.expiry, state.expiry_dust, instrument)
             self._lots(slot, -lots)
             other = state.slot(self.expiry, instrument)
             self._lots(other if other != NOBODY else state.make_slot(self.expiry, instrument), lots)
@@ -114,15 +117,16 @@ class Poster:
         self.settle_position(slot)
         return slot, self.state.lots[slot]
 
-    def hold(self, row: int, instrument: int, slot: int, lots: int, cash: int, entered: bool) -> None:
-        """Adds lots, settled, and their cash: to the balance, or where `entered` to the cost of what is opened.
+    def hold(self, row: int, instrument: int, slot: int, lots: int, cash: int) -> None:
+        """Adds lots, settled, and their cash: to the balance, or if the instrument is entered at a price to the cost.
 
         Closing part of a position releases floor(cost × part) into the balance, the rest with its last lot.
         """
         state = self.state
         if slot == NOBODY:
             slot = state.make_slot(row, instrument)
-        asset, held = state.settled_in[instrument], state.lots[slot]
+        asset, _, _, entered, _, _ = state.terms[instrument]
+        held = state.lots[slot]
         self._lots(slot, lots)
         if not entered:
             self.post(row, asset, cash)
@@ -139,7 +143,11 @@ class Poster:
         """InvariantError unless the lines sum to zero per asset and instrument."""
         sums: dict[str, int] = {}
         for line in self.lines:
-            sums[line.unit] = sums.get(line.unit, 0) + line.amount
+            unit = line.unit
+            if unit in sums:
+                sums[unit] += line.amount
+            else:
+                sums[unit] = line.amount
         if any(sums.values()):
             invariant(False, "the postings of an event sum to zero", str(sums))
 
@@ -150,18 +158,22 @@ class Poster:
 
     def _lots(self, slot: int, lots: int) -> None:
         state = self.state
-        after = state.lots[slot] + lots
-        state.put(state.lots, slot, after)
-        if not after:
+        column = state.lots
+        before = column[slot]
+        state.note((column, slot, before))
+        column[slot] = before + lots
+        if before + lots == 0:
             state.emptied(slot)
-        symbol = state.instruments[state.held[slot]].instrument
+        symbol = state.terms[state.held[slot]][1]
         self.lines.append(Posting(state.names[state.holder[slot]], "lots", symbol, lots, symbol))
 
     def _cost(self, slot: int, amount: int) -> None:
         if not amount:
             return
         state = self.state
-        state.put(state.cost, slot, state.cost[slot] + amount)
-        listing = state.instruments[state.held[slot]]
-        name = state.names[state.holder[slot]]
-        self.lines.append(Posting(name, "cost", listing.settlement, amount, listing.instrument))
+        column = state.cost
+        before = column[slot]
+        state.note((column, slot, before))
+        column[slot] = before + amount
+        _, symbol, settlement, _, _, _ = state.terms[state.held[slot]]
+        self.lines.append(Posting(state.names[state.holder[slot]], "cost", settlement, amount, symbol))

@@ -13,10 +13,13 @@ from collections import deque
 from .chart import ACTIVE, CLOSED, GENESIS
 from .events import LedgerEvent, ListAsset, ListInstrument, Receipt
 
-__all__ = ["INSTRUMENTS_MAX", "NOBODY", "State"]
+__all__ = ["INSTRUMENTS_MAX", "NOBODY", "State", "Terms"]
 
 INSTRUMENTS_MAX = 2**20
 NOBODY = -1
+Terms = tuple[int, str, str, bool, int, int]
+"""Of an instrument: the asset it is settled in, its name and that asset's, whether a fill's cash goes to the
+position's cost, and how many nano and how many pico make a unit of the asset."""
 
 
 class State:
@@ -30,6 +33,7 @@ class State:
         self.receipts: dict[str, tuple[LedgerEvent, Receipt]] = {}
         self._order: deque[str] = deque()
         self._undo: list[tuple[array[int], int, int]] = []
+        self.note = self._undo.append
         self._made: list[int] = []
         self._emptied: list[int] = []
 
@@ -48,6 +52,7 @@ class State:
         self.instruments: list[ListInstrument] = []
         self.instrument_of: dict[str, int] = {}
         self.settled_in: list[int] = []
+        self.terms: list[Terms] = []
         self.index_pico, self.premium_sum, self.premium_count, self.interval = (array("q") for _ in range(4))
         self.expiry_nano, self.funding_dust, self.expiry_dust = (array("q") for _ in range(3))
 
@@ -91,14 +96,23 @@ class State:
         """A new instrument; `interval` is the number of the funding interval that is running."""
         self.instrument_of[listing.instrument] = len(self.instruments)
         self.instruments.append(listing)
-        self.settled_in.append(self.asset_of[listing.settlement])
+        asset = self.asset_of[listing.settlement]
+        decimals = self.assets[asset].decimals
+        self.settled_in.append(asset)
+        entered = listing.kind in ("perpetual", "future")
+        self.terms.append(
+            (asset, listing.instrument, listing.settlement, entered, 10 ** (9 - decimals), 10 ** (12 - decimals))
+        )
         for column in (self.index_pico, self.premium_sum, self.premium_count, self.funding_dust, self.expiry_dust):
             column.append(0)
         self.expiry_nano.append(-1)
         self.interval.append(interval)
 
     def put(self, column: array[int], at: int, value: int) -> None:
-        """Overwrites one figure, OverflowError where it does not fit; undone by `undo`."""
+        """Overwrites one figure, OverflowError where it does not fit; undone by `undo`.
+
+        Where it happens for every fill, the same two lines stand in place: `note` and the assignment.
+        """
         self._undo.append((column, at, column[at]))
         column[at] = value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from conftest import ROOT
 from ledger.ledger_scenes import HOUR_NS, USD, fill, fund, settle_all, totals, venue
 from seawall.core.errors import DuplicateRow, InputError
 from seawall.ledger import events as ev
@@ -350,3 +351,11 @@ def test_nothing_is_left_over_after_a_long_day():
     money, lots = totals(ledger)
     assert set(money.values()) == set(lots.values()) == {0}
     assert ledger.balance("funding", "USD") == ledger.balance("interest", "USD") == 0
+
+
+def test_the_example_of_the_page_runs_and_shows_a_fill(capsys):
+    page = (ROOT / "docs" / "ledger.md").read_text("utf-8")
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    shown = capsys.readouterr().out
+    assert "Posting(account='alice', part='cost', unit='USD', amount=-1000000000, instrument='BTC-PERP')" in shown
+    assert "(10, -1000000000)" in shown

@@ -8,6 +8,7 @@ names were opened in, and the hash of a snapshot's columns is the state hash.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ import numpy as np
 
 from seawall.core.errors import UnreadableFile
 
-from .chart import CLOSED, GENESIS
+from .chart import CLOSED
 from .events import LedgerEvent, ListAsset, ListInstrument, Receipt, decode, encode
 from .state import NOBODY, State
 
@@ -26,6 +27,7 @@ Columns = dict[str, Any]
 """Name → int64 array, list of text, or list of bytes; `columns_of` names them."""
 
 _VERSION = 1
+_TYPES: dict[str, Any] = {"b": np.int8, "i": np.int32, "q": np.int64}
 _RECEIPTS = msgspec.msgpack.Decoder(Receipt)
 _BY_ASSET = ("borrow_index", "supply_index", "accrued_ns", "interest_dust")
 _BY_INSTRUMENT = (
@@ -102,7 +104,7 @@ def _state(columns: Columns) -> State:
         raise UnreadableFile("ledger columns", f"version {version}", f"version {_VERSION}")
     state = State()
     state.at_ns, state.sequence = at_ns, sequence
-    _accounts(state, columns)
+    rows = _accounts(state, columns)
     for data in columns["asset"]:
         state.add_asset(_listing(data, ListAsset))
     for data in columns["instrument"]:
@@ -111,13 +113,15 @@ def _state(columns: Columns) -> State:
         for name in names:
             for k in range(count):
                 getattr(state, name)[k] = int(columns[name][k])
-    rows = [state.rows[name] for name in columns["account"]]
-    listed = (columns[name].tolist() for name in ("balance_account", "balance_asset", "balance", "mark"))
-    for account, asset, balance, mark in zip(*listed, strict=True):
-        state.balance[asset][rows[account]], state.mark[asset][rows[account]] = balance, mark
+    for asset in range(len(state.assets)):
+        of_asset = columns["balance_asset"] == asset
+        holders = rows[columns["balance_account"][of_asset]]
+        for name, kept in (("balance", state.balance), ("mark", state.mark)):
+            kept[asset] = _column("q", len(rows), holders, columns[name][of_asset])
+    row_of = rows.tolist()
     held = ("position_account", "position_instrument", "lots", "cost", "since_pico")
     for account, instrument, lots, cost, since in zip(*(columns[name].tolist() for name in held), strict=True):
-        slot = state.make_slot(rows[account], instrument)
+        slot = state.make_slot(row_of[account], instrument)
         state.lots[slot], state.cost[slot], state.since_pico[slot] = lots, cost, since
     state.forget_undo()
     found: list[tuple[LedgerEvent, Receipt]] = [
@@ -129,19 +133,35 @@ def _state(columns: Columns) -> State:
     return state
 
 
-def _accounts(state: State, columns: Columns) -> None:
+def _accounts(state: State, columns: Columns) -> Array:
+    """Puts the accounts in; int64[accounts]: the row of each."""
     names = columns["account"]
-    genesis = {name for name, _ in GENESIS}
-    only, parent = columns["only"].tolist(), columns["parent"].tolist()
-    # owners before their buckets
-    for k in sorted(range(len(names)), key=lambda k: parent[k] != NOBODY):
-        if names[k] in genesis:
-            continue
-        owner = state.rows[names[parent[k]]] if parent[k] != NOBODY else NOBODY
-        row = state.add_account(names[k], int(columns["kind"][k]), owner, only[k])
-        state.state[row] = int(columns["state"][k])
-        if owner != NOBODY and state.state[row] == CLOSED:
-            state.children[owner] -= 1
+    rows = np.array([state.rows.get(name, NOBODY) for name in names], np.int64)
+    new = np.flatnonzero(rows == NOBODY)
+    rows[new] = len(state.names) + np.arange(len(new))
+    state.names += [names[k] for k in new.tolist()]
+    state.rows = {name: row for row, name in enumerate(state.names)}
+    if not len(state.rows) == len(state.names) == len(names):
+        raise UnreadableFile("ledger columns", "a name twice, or an account of every ledger missing", "each name once")
+    parent = columns["parent"]
+    owner = np.where(parent == NOBODY, NOBODY, rows[parent])
+    for name, code, values in (
+        ("kind", "b", columns["kind"]),
+        ("state", "b", columns["state"]),
+        ("parent", "i", owner),
+        ("only", "i", columns["only"]),
+        ("children", "i", np.bincount(parent[(parent != NOBODY) & (columns["state"] != CLOSED)], minlength=len(rows))),
+        ("head", "i", np.full(len(rows), NOBODY)),
+    ):
+        setattr(state, name, _column(code, len(rows), rows, values))
+    return rows
+
+
+def _column(code: str, count: int, at: Array, values: Array) -> array[int]:
+    """A column of zeros with these values at these places."""
+    column = np.zeros(count, _TYPES[code])
+    column[at] = values
+    return array(code, column.tobytes())
 
 
 def _balances(state: State, asset_rank: Array, account_rank: Array) -> Columns:
@@ -182,5 +202,4 @@ def _listing(data: bytes, kind: Any) -> Any:
 
 
 def _copy(column: Any) -> Array:
-    kind = {"b": np.int8, "i": np.int32, "q": np.int64}[column.typecode]
-    return np.frombuffer(column, kind).astype(np.int64) if len(column) else np.zeros(0, np.int64)
+    return np.frombuffer(column, _TYPES[column.typecode]).astype(np.int64) if len(column) else np.zeros(0, np.int64)

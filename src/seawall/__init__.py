@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seawall.engine.loop import Engine
     from seawall.ledger.book import Book
     from seawall.margin import models
+    from seawall.margin.efficiency import efficiency
     from seawall.margin.evaluate import evaluate
     from seawall.margin.explain import explain
     from seawall.margin.hedge import cheapest_hedge
@@ -36,6 +37,7 @@ __all__ = [
     "SeawallError",
     "__version__",
     "cheapest_hedge",
+    "efficiency",
     "evaluate",
     "explain",
     "models",
@@ -51,6 +53,7 @@ _HOMES = {
     "MissingExtra": "seawall.core.errors",
     "SeawallError": "seawall.core.errors",
     "cheapest_hedge": "seawall.margin.hedge",
+    "efficiency": "seawall.margin.efficiency",
     "evaluate": "seawall.margin.evaluate",
     "explain": "seawall.margin.explain",
     "models": "seawall.margin",

@@ -17,7 +17,7 @@ from conftest import environment, shared_dir
 from seawall.cli.app import app
 
 COMMANDS = ("demo", "replay", "history", "margin", "explain", "compare", "conform", "bench",
-            "liquidation-price", "what-if", "hedge", "diff")  # fmt: skip
+            "liquidation-price", "what-if", "hedge", "diff", "efficiency")  # fmt: skip
 SECONDS_MAX = 120
 
 

@@ -138,6 +138,46 @@ def test_the_child_ends_with_the_demo_whatever_ends_that(number, code, tmp_path)
     assert not alive(child)
 
 
+# A command that compiles, interrupted as soon as the n-th call of a function of the compiler has returned: where Python
+# raises when an interrupt comes during that call, and before llvmlite has noted what the call did.
+INTERRUPTED_AFTER = """
+import signal, sys, types
+from llvmlite.binding import ffi
+from seawall.cli.main import main
+
+name, left = sys.argv[1], int(sys.argv[2])
+call = ffi._lib_fn_wrapper.__call__
+
+def interrupted(self, *arguments):
+    global left
+    out = call(self, *arguments)
+    if self._cfn.__name__ == name:
+        left -= 1
+        if left == 0:
+            print("there", flush=True)
+            signal.raise_signal(signal.SIGINT)
+    return out
+
+def app(prog_name):
+    import numba
+    ffi._lib_fn_wrapper.__call__ = interrupted
+    numba.njit(lambda x: x // 3 + 1)(1)
+
+sys.modules["seawall.cli.app"] = types.SimpleNamespace(app=app)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "nth"),
+    [("LLVMPY_LinkModules", 1), ("LLVMPY_LinkModules", 2), ("LLVMPY_AddModule", 1), ("LLVMPY_FinalizeObject", 1)],
+)
+def test_an_interrupt_inside_the_compiler_ends_with_130_and_does_not_unwind_through_it(function, nth):
+    line = [sys.executable, "-c", INTERRUPTED_AFTER, function, str(nth)]
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=SECONDS_MAX, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "there\n", "interrupted\n")
+
+
 def alive(process):
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False)
     return state.stdout.strip()[:1] not in ("", "Z")

@@ -18,7 +18,7 @@ bob,BTC,1.5
 bob,BTC-DEC-120000-C,-1.5
 bob,ETH-DEC-4000-C,3
 """
-MODELS = ("fixed", "cross", "portfolio")
+MODELS = ("fixed", "cross", "portfolio", "greeks", "expected-shortfall", "value-at-risk")
 
 
 @pytest.fixture(scope="module")

@@ -173,6 +173,16 @@ def test_a_damaged_vector_is_judged_or_refused_in_one_line(name, data, tmp_path_
     assert not verdict or ("vectors.json" in verdict and "\n" not in verdict)
 
 
+@pytest.mark.parametrize("nothing", [None, [], 0])
+def test_a_vector_without_components_is_judged_by_its_totals(nothing, tmp_path):
+    document = load("derive_srm")
+    rows = [row for row in document["vectors"] if "components" in row["expected"]]
+    document["vectors"] = [row | {"expected": row["expected"] | {"components": nothing}} for row in rows]
+    file = judged(tmp_path, document)
+    assert (file.failed, file.unsupported) == (0, 0)
+    assert file.passed >= len(rows) > 0
+
+
 def test_a_path_that_is_not_there_and_an_empty_folder_are_input_errors(tmp_path):
     for paths in ([tmp_path / "nothing.json"], [tmp_path], []):
         with pytest.raises(InputError):

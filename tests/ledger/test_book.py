@@ -178,3 +178,16 @@ def test_quantities_beyond_int64_nano_are_still_exact():
     row = {"account": "a", "instrument": "PEPE", "quantity": "123456789000"}
     accounts = Book.from_rows([row]).bind(market)
     assert accounts.lots.tolist() == [123_456_789]
+
+
+def test_some_accounts_of_a_book_are_those_of_the_whole():
+    whole = Book.from_rows(ROWS).bind(MARKET)
+    some = whole.take([2, 0])
+    some.check()
+    assert some.names == [whole.names[2], whole.names[0]]
+    for row, of in enumerate((2, 0)):
+        here, there = (slice(*each.row_ptr[k : k + 2]) for each, k in ((some, row), (whole, of)))
+        assert some.leg[here].tolist() == whole.leg[there].tolist()
+        assert some.lots[here].tolist() == whole.lots[there].tolist()
+        assert some.cash_nano[row] == whole.cash_nano[of]
+    assert len(whole.take([])) == 0

@@ -207,5 +207,5 @@ def test_nonsense_is_refused_by_name() -> None:
     for content in ([], {"model": "fixed"}, {"from": 1, "model": "fixed", "rate": 1}, {"from": 1, "model": 3}):
         with pytest.raises(UnreadableFile, match=r"announcement: found"):
             announcement(content)
-    with pytest.raises(InputError, match="parameters of FixedParameters"):
+    with pytest.raises(InputError, match="parameters of fixed"):
         announcement({"from": 1, "model": "fixed", "parameters": {"no_such": 1}})

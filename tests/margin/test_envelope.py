@@ -99,8 +99,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("dydx", {**ONE_TIER, "tiers": {"large": dydx_tier(2, 1)}}, "open interest of dydx tier large"),
     ("dydx", {**ONE_TIER, "tiers": {"large": dydx_tier(0, 10**12 + 1)}}, "open interest of dydx tier large"),
     ("portfolio", {"range_ppm": {"BTC": 0}}, "range_ppm of BTC: found 0"),
-    ("portfolio", {"default_range_ppm": 10**6}, "range_ppm of other underlyings"),
-    ("portfolio", {"range_ppm": {"BTC": 400_000}}, "tail of BTC: found 1200000"),
+    ("portfolio", {"default_range_ppm": 10**6}, "default_range_ppm: found 1000000"),
+    ("portfolio", {"range_ppm": {"BTC": 400_000}}, "tail of BTC: found a move of 1200000 ppm"),
     ("portfolio", {"correlation_ppm": {"BTC": 10**6 + 1}}, "correlation_ppm of BTC"),
     ("portfolio", {"offset_ppm": 10**6 + 1}, "offset_ppm"),
     ("portfolio", {"vol_down_ppm": 10**6 + 1}, "vol_down_ppm"),
@@ -125,7 +125,7 @@ def test_a_set_that_is_wrong_by_itself_is_refused_when_it_is_made(name, paramete
 @pytest.mark.parametrize(
     ("name", "parameters", "words"),
     [
-        ("portfolio", {"range": 1}, "'range'"),
+        ("portfolio", {"range": 1}, '"range"'),
         ("fixed", {"initial_ppm": "5 %"}, "initial_ppm"),
         ("cross", {"tiers": {"BTC": [{"notional_from": 0}]}}, "initial_ppm"),
         ("cross", {"tiers": {"BTC": [{**tier(0, 50_000, 25_000), "maintenance": 1}]}}, "`maintenance`"),

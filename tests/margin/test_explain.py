@@ -16,7 +16,6 @@ from seawall.core.errors import InputError, InvariantError
 from seawall.ledger.accounts import Accounts
 from seawall.margin.evaluate import evaluate, evaluate_bound
 from seawall.margin.explain import explain, explain_account
-from seawall.margin.parts import SPLIT
 from seawall.margin.parts.rounding import apportion, stepped
 from seawall.margin.whatif import Calculator
 
@@ -61,10 +60,8 @@ def check(calculator: Calculator, account: str) -> None:
         assert position.hedges == any(saving > 0 for saving in saved)
 
 
-SPLIT_MODELS = [name for name, model in MODELS.items() if model.kind in SPLIT]
 
-
-@pytest.mark.parametrize("name", SPLIT_MODELS)
+@pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=60)
 @given(data=st.data(), cash_nano=st.integers(-(10**15), 10**15))
 def test_parts_sum_to_the_evaluation_of_any_book(name, data, cash_nano):
@@ -236,10 +233,3 @@ def test_shares_sum_exactly_and_each_is_within_one_of_its_own(weights, total):
 def test_running_totals_are_rounded_and_not_the_parts():
     assert stepped([400, 400, 0, 400], lambda nano: nano // 1000) == [0, 0, 0, 1]
     assert stepped([-400, 800], lambda nano: -(-nano // 1000)) == [0, 1]
-
-
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in SPLIT_MODELS])
-def test_models_that_are_not_taken_apart_say_so(name):
-    at = MARKETS[name]
-    with pytest.raises(InputError, match="not yet those from distributions"):
-        explain(book_of(at, {}, 10**12), at, MODELS[name], "a")

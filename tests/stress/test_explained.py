@@ -32,7 +32,7 @@ def test_equity_changes_are_values_of_the_moved_market_less_todays():
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG"), (".svg", b"<?xml")])
-@pytest.mark.parametrize("model", ["fixed", "portfolio", "derive-standard", "derive-portfolio"])
+@pytest.mark.parametrize("model", ["fixed", "portfolio", "derive-standard", "derive-portfolio", "greeks", "value-at-risk"])
 def test_a_picture_is_written(tmp_path, suffix, magic, model):
     pytest.importorskip("matplotlib")
     path = tmp_path / f"a{suffix}"

@@ -147,6 +147,7 @@ def _register() -> None:
         conform,
         demo,
         diff,
+        efficiency,
         explain,
         hedge,
         history,
@@ -156,7 +157,9 @@ def _register() -> None:
         what_if,
     )
 
-    for module in (demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, conform, bench):
+    for module in (
+        demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, efficiency, conform, bench,
+    ):  # fmt: skip
         app.command(module.NAME)(module.command)
 
 

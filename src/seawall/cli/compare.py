@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
+
+from seawall.cli.arguments import AsJson, BookFile, MarketFile, Param, Params, ask
 
 NAME = "compare"
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
-    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
+    book: BookFile,
+    market: MarketFile,
     model: list[str] | None = typer.Option(None, "--model", "-m", help="Only these models (default: all)."),
+    param: Param = None,
+    params: Params = None,
     account: str | None = typer.Option(None, help="One account instead of the whole book."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """What the same book must hold under each model; a model that cannot hold the book says why."""
     from seawall.cli import output
     from seawall.core.errors import InputError
+    from seawall.margin import models
 
+    if (param or params) and not model:
+        raise InputError("--param, --params", "no --model beside them", "--model: models have different parameters")
     rows = []
+    asked = [ask(name, param, params) for name in model or models.names()]
     with output.status("evaluating"):
         import polars as pl
 
         from seawall.ledger.book import Book
-        from seawall.margin import models
         from seawall.margin.evaluate import evaluate
         from seawall.market.market import Market
 
         positions, snapshot = Book.load(book), Market.load(market)
-        for name in model or models.names():
+        for one in asked:
+            name = one.model.name
             try:
-                frame = evaluate(positions, snapshot, name).to_polars()
+                frame = evaluate(positions, snapshot, one.model).to_polars()
             except InputError as error:
                 if model:
                     raise
@@ -44,7 +50,7 @@ def command(
                     raise InputError(str(book), f"no account {account!r}", "an account of the book")
             under = frame.filter(pl.col("status").is_in(["liquidatable", "bankrupt"])).height
             sums = {key: str(frame[key].sum()) for key in ("equity", "initial_margin", "maintenance_margin")}
-            rows.append({"model": name, "accounts": frame.height, **sums, "liquidatable": under})
+            rows.append({**one.words, "accounts": frame.height, **sums, "liquidatable": under})
     if json:
         output.print_json({"book": str(book), "market": str(market), "models": rows})
         return

@@ -19,7 +19,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seawall.margin.model import Model
 
 __all__ = ["beside"]
 
@@ -37,7 +40,7 @@ _SMALLEST = {
 
 
 @contextmanager
-def beside(model: str) -> Iterator[Callable[[Any, Any], None]]:
+def beside(model: str | Model) -> Iterator[Callable[[Any, Any], None]]:
     """While inside, the engine's step compiles in a child, unless a child has been through that before.
 
     Gives a function to call with the book and the market right before an engine is made of them: it compiles the
@@ -45,13 +48,15 @@ def beside(model: str) -> Iterator[Callable[[Any, Any], None]]:
     """
     from seawall.margin.models import resolve
 
-    child = _start(model) if resolve(model).certifies and not _marker().exists() else None
+    chosen = resolve(model)
+    # What compiles depends on the kind of model and not on its parameters.
+    child = _start(chosen.name) if chosen.certifies and not _marker().exists() else None
 
     def join(book: Any, market: Any) -> None:
         if child is not None:
             from seawall.margin.evaluate import evaluate
 
-            evaluate(book, market, model)
+            evaluate(book, market, chosen)
             _wait(child)
 
     try:

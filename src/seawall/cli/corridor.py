@@ -9,13 +9,14 @@ from seawall.cli import output
 
 if TYPE_CHECKING:
     from seawall.engine.corridor import Corridor, Corridors
+    from seawall.margin.model import Model
 
 __all__ = ["find", "print_table", "to_json"]
 
 _PREPARING = "certifying (the engine's kernels compile on the first run)"
 
 
-def find(book: Any, market: Any, model: str, account: str) -> Corridors:
+def find(book: Any, market: Any, model: Model, account: str) -> Corridors:
     """The corridor from an engine that holds this account alone, with room kept for moves of vols and bases."""
     from seawall.cli import compiling
 

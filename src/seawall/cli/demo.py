@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from seawall.cli.arguments import Asked, ModelName, Param, Params, ask
+
 if TYPE_CHECKING:
     from seawall.feeds.ticks import PriceHistory
     from seawall.market.market import Market
@@ -21,7 +23,9 @@ NAME = "demo"
 def command(
     accounts: int = typer.Option(100_000, min=1, max=10_000_000, help="Margin accounts in the seeded population."),
     seed: int = typer.Option(7, min=0, help="Seed of the population and of the modelled path."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     prices: Path | None = typer.Option(
         None, help="Real prices (Parquet, CSV, JSON lines) instead of the modelled crash."
     ),
@@ -48,8 +52,9 @@ def command(
         if value is not None and prices is None:
             raise InputError(option, repr(value), "--prices beside it: the modelled crash is played whole")
     started = time.perf_counter()
+    asked = ask(model, param, params)
     live = not headless and not json and sys.stdout.isatty()
-    steps = _Steps(accounts, seed, model, prices, start, end)
+    steps = _Steps(accounts, seed, asked, prices, start, end)
     if live:
         from seawall.cli.live import watch
 
@@ -65,7 +70,7 @@ def command(
         run_headless(replay, "replaying")
     from seawall.cli.session import finish
 
-    extra = {"label": steps.label, "model": model, "seed": seed, "prepare_s": round(steps.prepared_s, 3)}
+    extra = {"label": steps.label, **asked.words, "seed": seed, "prepare_s": round(steps.prepared_s, 3)}
     finish(replay, extra, out, title, json, started, picture)
     steps.save(out)
 
@@ -74,9 +79,9 @@ class _Steps:
     """The way from nothing to a replay, in named steps, so that a view can show where it is."""
 
     def __init__(
-        self, accounts: int, seed: int, model: str, prices: Path | None, start: str | None, end: str | None
+        self, accounts: int, seed: int, asked: Asked, prices: Path | None, start: str | None, end: str | None
     ):
-        self.accounts, self.seed, self.model, self.prices = accounts, seed, model, prices
+        self.accounts, self.seed, self.asked, self.prices = accounts, seed, asked, prices
         self.start, self.end = start, end
         self.title = self.label = ""
         self.prepared_s = 0.0
@@ -95,7 +100,7 @@ class _Steps:
 
         started = time.perf_counter()
         yield "prices and instruments"
-        with compiling.beside(self.model) as join:
+        with compiling.beside(self.asked.model) as join:
             document, history = self._read()
             from seawall.market.market import Market
 
@@ -108,7 +113,7 @@ class _Steps:
             join(population, market)
         from seawall.engine.loop import Engine
 
-        engine = Engine(population, market, self.model)
+        engine = Engine(population, market, self.asked.model)
         from seawall.stress.replay import Replay
 
         self._replay = Replay(engine, history)
@@ -128,7 +133,7 @@ class _Steps:
             from seawall.stress.crash import LABEL, modelled_crash
 
             self.label = "modelled"
-            self.title = f"Crash {LABEL}: {self.accounts:,} accounts, model {self.model}"
+            self.title = f"Crash {LABEL}: {self.accounts:,} accounts, {self.asked.title}"
             board, history = modelled_crash(self.seed)
             return board.document, history
         from seawall.cli.session import modelled_over, span
@@ -137,7 +142,7 @@ class _Steps:
         start_ns, end_ns = span(self.start, self.end)
         history = read_prices(self.prices, start_ns=start_ns, end_ns=end_ns)
         self.label = str(self.prices)
-        self.title = f"{self.prices.name}: {self.accounts:,} modelled accounts, model {self.model}"
+        self.title = f"{self.prices.name}: {self.accounts:,} modelled accounts, {self.asked.title}"
         if history.market is not None:
             return history.market, history
         return modelled_over(history)

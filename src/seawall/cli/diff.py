@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from seawall.cli.arguments import AsJson, ModelName, Param, Params, ask, given_by
+
 NAME = "diff"
 
 
@@ -14,21 +16,28 @@ def command(
     market1: Path = typer.Argument(help="The earlier market."),
     book2: Path = typer.Argument(help="The later book."),
     market2: Path = typer.Argument(help="The later market."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     model2: str | None = typer.Option(None, help="The later model, if it is another."),
+    param2: list[str] | None = typer.Option(None, help="As --param, for the later model alone."),
     account: str | None = typer.Option(None, help="One account instead of the whole book."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """What spot, vol, time, terms, parameters and trades each moved; the parts sum to the whole exactly."""
     from seawall.cli import output
 
+    earlier = later = ask(model, param, params)
+    if param2 or model2 not in (None, model):
+        # the same model keeps what was changed in the earlier one, another has nothing of it
+        later = given_by(model2 or model, earlier.changes if model2 in (None, model) else {}, param2)
     with output.status("evaluating"):
         from seawall.ledger.book import Book
         from seawall.margin.diff import diff
         from seawall.market.market import Market
 
-        before = (Book.load(book1), Market.load(market1), model)
-        after = (Book.load(book2), Market.load(market2), model2 or model)
+        before = (Book.load(book1), Market.load(market1), earlier.model)
+        after = (Book.load(book2), Market.load(market2), later.model)
         found = diff(before, after, account)
     fields = ("equity", "initial_margin", "maintenance_margin")
     if json:

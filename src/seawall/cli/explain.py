@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from seawall.cli.arguments import AccountName, AsJson, BookFile, MarketFile, ModelName, Param, Params, ask
+
 if TYPE_CHECKING:
     from seawall.margin.explain import Explanation
 
@@ -14,13 +16,15 @@ NAME = "explain"
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
-    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
-    account: str = typer.Argument(help="The account to explain."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    book: BookFile,
+    market: MarketFile,
+    account: AccountName,
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     chart: Path | None = typer.Option(None, help="Draw a waterfall and a spot × vol heat map to this .png or .svg."),
     scenarios: int = typer.Option(6, min=1, help="How many scenarios to show, the worst first."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """Every leg's part of equity and margin, the worst scenarios, and what each position saves."""
     from seawall.cli import output
@@ -28,26 +32,27 @@ def command(
 
     if chart is not None and chart.suffix not in (".png", ".svg"):
         raise InputError(str(chart), f"a name ending in {show(chart.suffix)}", ".png or .svg")
+    asked = ask(model, param, params)
     with output.status("explaining"):
         from seawall.ledger.book import Book
         from seawall.margin.explain import explain
         from seawall.market.market import Market
 
         snapshot = Market.load(market)
-        found = explain(Book.load(book), snapshot, model, account)
+        found = explain(Book.load(book), snapshot, asked.model, account)
         if chart is not None:
             from seawall.stress.explained import draw
 
             draw(found, snapshot, chart)
     if json:
-        output.print_json({**found.to_dict(scenarios), "chart": None if chart is None else str(chart)})
+        output.print_json({**found.to_dict(scenarios), **asked.words, "chart": None if chart is None else str(chart)})
     else:
-        _print(found, scenarios)
+        _print(found, asked.title, scenarios)
         if chart is not None:
             print(f"picture: {chart}")
 
 
-def _print(found: Explanation, scenarios: int) -> None:
+def _print(found: Explanation, model: str, scenarios: int) -> None:
     from seawall.cli import output
 
     money = output.money
@@ -65,7 +70,7 @@ def _print(found: Explanation, scenarios: int) -> None:
     rows.append(["cash", "", money(found.cash_micro), "", ""])
     amounts = (total.equity_micro, total.initial_margin_micro, total.maintenance_margin_micro)
     rows.append(["total", "", *(money(int(amount[0])) for amount in amounts)])
-    title = f"{found.account}, model {found.model}: {total.status[0].replace('_', ' ')}"
+    title = f"{found.account}, {model}: {total.status[0].replace('_', ' ')}"
     output.print_table(["leg", "quantity", "equity", "initial margin", "maintenance margin"], rows, title=title)
     rows = [[f"{name}, {of}", money(initial), money(held)] for of, name, initial, held in found.by_component()]
     if rows:

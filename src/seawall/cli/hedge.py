@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from seawall.cli.arguments import AccountName, AsJson, Asked, BookFile, MarketFile, ModelName, Param, Params, ask
 
 if TYPE_CHECKING:
     from seawall.margin.hedge import Hedge, Trade
@@ -15,10 +16,12 @@ NAME = "hedge"
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
-    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
-    account: str = typer.Argument(help="An account of the book."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    book: BookFile,
+    market: MarketFile,
+    account: AccountName,
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     candidate: list[str] | None = typer.Option(
         None, "--candidate", "-c", help="INSTRUMENT, or INSTRUMENT=MOST to trade (default: of its underlyings)."
     ),
@@ -26,11 +29,12 @@ def command(
     spread: str = typer.Option("0.01%", help="Half the spread of linear contracts, of the notional."),
     option_fee: str = typer.Option("0.03%", help="Fee of options, of the notional of their underlying."),
     option_spread: str = typer.Option("2%", help="Half the spread of options, of their mark."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """The trades of least cost after which equity is at initial margin or above; exit code 1 where there are none."""
     from seawall.cli import output
 
+    asked = ask(model, param, params)
     with output.status("searching"):
         from seawall.ledger.book import Book
         from seawall.margin.hedge import cheapest_hedge
@@ -44,19 +48,19 @@ def command(
             option_spread_ppm=_ppm(option_spread, "--option-spread"),
         )
         among = None if candidate is None else _candidates(candidate)
-        found = cheapest_hedge(Book.load(book), Market.load(market), model, account, among, costs)
+        found = cheapest_hedge(Book.load(book), Market.load(market), asked.model, account, among, costs)
     if json:
-        output.print_json(_as_json(found, model))
+        output.print_json(_as_json(found, asked))
     else:
-        _print(found, model)
+        _print(found, asked)
     if not found.exists:
         raise typer.Exit(1)
 
 
-def _print(found: Hedge, model: str) -> None:
+def _print(found: Hedge, asked: Asked) -> None:
     from seawall.cli import output
 
-    title = f"{found.account}, model {model}"
+    title = f"{found.account}, {asked.title}"
     if found.after is None:
         missing = output.money(-found.before.free)
         print(f"{title}: {missing} below initial margin, and no trades were found that restore it")
@@ -91,7 +95,7 @@ def _print(found: Hedge, model: str) -> None:
     print(f"without a trade: a deposit of {output.exact(found.deposit_micro)}")
 
 
-def _as_json(found: Hedge, model: str) -> dict[str, object]:
+def _as_json(found: Hedge, asked: Asked) -> dict[str, object]:
     from seawall.cli import output
 
     def figures(of: Figures) -> dict[str, str]:
@@ -109,7 +113,7 @@ def _as_json(found: Hedge, model: str) -> dict[str, object]:
 
     return {
         "account": found.account,
-        "model": model,
+        **asked.words,
         "exists": found.exists,
         "trades": [trade(each) for each in found.trades],
         "cost": output.exact(found.cost_micro) if found.exists else None,

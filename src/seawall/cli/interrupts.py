@@ -3,7 +3,8 @@
 Python's own way is not enough for that. The exception is lost in a destructor or becomes another one in a library, a
 compiler does not look up for many seconds, and a thread that still compiles does not survive the interpreter's
 shutdown. So the exception is only the polite first step: a flag outranks whatever a command made of it, and a thread
-ends the process when the command has not unwound after a short grace.
+ends the process when the command has not unwound after a short grace. Where the main thread compiles there is no first
+step: unwinding from there can crash.
 """
 
 from __future__ import annotations
@@ -72,9 +73,21 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
     again = seen()
     _interrupted.set()
     sys.unraisablehook = _keep_quiet
-    if again:
+    if again or _compiling():
         end()
     raise KeyboardInterrupt
+
+
+def _compiling() -> bool:
+    """Whether the exception would be raised inside the compiler.
+
+    Python holds a signal back while a call into LLVM runs and raises right after it: just where llvmlite notes who owns
+    what from now on. `link_modules` has then lost its source module without knowing so, the module is freed a second
+    time while the exception unwinds, and the process ends with SIGSEGV. Numba takes this lock around all it does there.
+    """
+    module = sys.modules.get("numba.core.compiler_lock")
+    lock = getattr(module, "global_compiler_lock", None)
+    return lock is not None and bool(lock.is_locked())  # by this thread: signals are heard in the main one
 
 
 def _keep_quiet(unraisable: Any) -> None:

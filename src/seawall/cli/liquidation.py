@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
+
+from seawall.cli.arguments import AccountName, AsJson, BookFile, MarketFile, ModelName, Param, Params, ask
 
 if TYPE_CHECKING:
     from seawall.engine.corridor import Corridors
@@ -26,10 +27,12 @@ class _Answers(NamedTuple):
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
-    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
-    account: str = typer.Argument(help="An account of the book."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    book: BookFile,
+    market: MarketFile,
+    account: AccountName,
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     underlying: list[str] | None = typer.Option(
         None, "--underlying", "-u", help="Only this underlying (default: all that the account holds)."
     ),
@@ -43,13 +46,14 @@ def command(
     corridor: bool = typer.Option(
         False, "--corridor", help="Also the bands in which nothing can happen, whatever all prices do inside theirs."
     ),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """Every price of an underlying at which the account's health crosses zero, exact to the tick; the move of all vols
     and the time at which it does; and, if asked for, where it certainly does not."""
     from seawall.cli import output
     from seawall.cli.what_if import percent_of
 
+    asked = ask(model, param, params)
     paid = dict(percent_of(words, "--funding") for words in funding or [])
     with output.status("searching"):
         from seawall.ledger.book import Book
@@ -58,7 +62,7 @@ def command(
         from seawall.market.market import Market
 
         snapshot, held = Market.load(market), Book.load(book)
-        single = Single.of(held, snapshot, model, account)
+        single = Single.of(held, snapshot, asked.model, account)
         names = dict.fromkeys(single.underlyings[n] for n in single.legs.underlying[single.position])
         prices = {}
         for name in underlying or names:
@@ -71,12 +75,12 @@ def command(
     if corridor:
         from seawall.cli.corridor import find
 
-        found = find(held, snapshot, model, account)
+        found = find(held, snapshot, asked.model, account)
     answers = _Answers(prices, vols, time, found)
     if json:
-        output.print_json({"account": account, "model": model, **_to_json(single, answers)})
+        output.print_json({"account": account, **asked.words, **_to_json(single, answers)})
     else:
-        _print(single, answers, f"{account}, model {model}")
+        _print(single, answers, f"{account}, {asked.title}")
 
 
 def _to_json(single: Single, answers: _Answers) -> dict[str, Any]:

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from seawall.cli.arguments import AsJson, BookFile, MarketFile, ModelName, Param, Params, ask
+
 if TYPE_CHECKING:
     from seawall.ledger.book import Book
     from seawall.margin.coming import AsOf
+    from seawall.margin.model import Model
     from seawall.market.market import Market
 
 NAME = "margin"
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
-    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    book: BookFile,
+    market: MarketFile,
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     account: list[str] | None = typer.Option(None, help="Only this account (may be given more than once)."),
     limit: int | None = typer.Option(None, min=1, help="At most so many accounts, least health first."),
     at: str | None = typer.Option(
@@ -29,7 +34,7 @@ def command(
         None, help='With --at: a change of parameters, {"from": time, "model": name, "parameters": {}} (.json).'
     ),
     out: Path | None = typer.Option(None, help="Write the whole result to this .parquet or .csv file."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """Equity, initial and maintenance margin of every account."""
     from seawall.cli import output
@@ -40,6 +45,7 @@ def command(
         raise InputError("--announced", "no --at", "the time to evaluate at")
     if out is not None and out.suffix not in (".parquet", ".csv"):
         raise InputError(str(out), f"a name ending in {show(out.suffix)}", ".parquet or .csv")
+    asked = ask(model, param, params)
     with output.status("evaluating"):
         import polars as pl
 
@@ -48,8 +54,8 @@ def command(
         from seawall.market.market import Market
 
         positions, snapshot = Book.load(book), Market.load(market)
-        coming = None if at is None else _coming(positions, snapshot, model, at, announced or [])
-        result = evaluate(positions, snapshot, model) if coming is None else coming.evaluate()
+        coming = None if at is None else _coming(positions, snapshot, asked.model, at, announced or [])
+        result = evaluate(positions, snapshot, asked.model) if coming is None else coming.evaluate()
         frame = result.to_polars()
     chosen = frame
     if account:
@@ -69,9 +75,11 @@ def command(
             {k: v if v is None or isinstance(v, int) else str(v) for k, v in row.items()}
             for row in shown.iter_rows(named=True)
         ]
-        head: dict[str, object] = {"model": model}
+        head: dict[str, object] = asked.words
         if coming is not None:
-            head = {"model": coming.model.name, "as_of": format_ns(coming.market.as_of_ns)}
+            if coming.model is not asked.model:  # an announced one is in force by then
+                head = {"model": coming.model.name}
+            head |= {"as_of": format_ns(coming.market.as_of_ns)}
             head |= {"settled": coming.settled, "fixed": coming.fixed}
         output.print_json({**head, "accounts": chosen.height, "by_status": totals, "results": rows})
     else:
@@ -93,9 +101,10 @@ def command(
             ]
             for row in shown.iter_rows(named=True)
         ]
-        title = f"model {model}"
+        title = asked.title
         if coming is not None:
-            title = f"model {coming.model.name}, as of {format_ns(coming.market.as_of_ns)}"
+            named = asked.title if coming.model is asked.model else f"model {coming.model.name}"
+            title = f"{named}, as of {format_ns(coming.market.as_of_ns)}"
         output.print_table([name.replace("_", " ") for name in names], lines, title=title)
         if coming is not None and coming.settled:
             print(f"settled at the index by then: {', '.join(coming.settled)}")
@@ -105,7 +114,7 @@ def command(
             )
 
 
-def _coming(book: Book, market: Market, model: str, at: str, announced: list[Path]) -> AsOf:
+def _coming(book: Book, market: Market, model: Model, at: str, announced: list[Path]) -> AsOf:
     from seawall.core.errors import UnreadableFile
     from seawall.core.jsontext import parse_json
     from seawall.margin.coming import announcement, as_of

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import typer
 
+from seawall.cli.arguments import AsJson, BookFile, ModelName, Param, Params, ask
+
 NAME = "replay"
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
+    book: BookFile,
     prices: Path = typer.Argument(help="Prices: ticks, bars or an option chain (Parquet, CSV, JSON lines)."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     market: Path | None = typer.Option(
         None, help="market.json of the instruments; default: a chain's own, or a modelled board."
     ),
@@ -23,7 +27,7 @@ def command(
     symbol: str | None = typer.Option(None, help="Name of the only series of a file without symbols."),
     out: Path | None = typer.Option(None, help="Folder for decisions, results, summary and picture."),
     picture: str = typer.Option("png", help="png or svg."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """Replay prices over a book and tell every decision: margin calls, liquidations, bankruptcies,
     recoveries."""
@@ -35,8 +39,9 @@ def command(
     if picture not in ("png", "svg"):
         raise InputError("--picture", repr(picture), "png or svg")
     started = time.perf_counter()
+    asked = ask(model, param, params)
     start_ns, end_ns = span(start, end)
-    with output.status("reading prices, book and market"), compiling.beside(model) as join:
+    with output.status("reading prices, book and market"), compiling.beside(asked.model) as join:
         from seawall.engine.loop import Engine
         from seawall.ledger.book import Book
         from seawall.market.market import Market
@@ -55,17 +60,17 @@ def command(
             given = Market.from_document(document, place=str(prices))
         held = Book.load(book)
         join(held, given)
-        engine = Engine(held, given, model)
+        engine = Engine(held, given, asked.model)
         replay = Replay(engine, history)
     run_headless(replay, "replaying")
     extra = {
         "label": label,
-        "model": model,
+        **asked.words,
         "book": str(book),
         "series": history.series,
         "unused": list(history.unused),
     }
-    finish(replay, extra, out, f"{book.name} through {prices.name}, model {model}", json, started, picture)
+    finish(replay, extra, out, f"{book.name} through {prices.name}, {asked.title}", json, started, picture)
     if history.unused and not json:
         output.note(
             f"not used, another series of the same name was: {', '.join(history.unused[:6])}"

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import typer
+
+from seawall.cli.arguments import AccountName, AsJson, BookFile, MarketFile, ModelName, Param, Params, ask
 
 NAME = "what-if"
 
 
 def command(
-    book: Path = typer.Argument(help="Book: account, instrument, quantity (Parquet, CSV, JSON lines)."),
-    market: Path = typer.Argument(help="market.json, or a folder of Parquet tables."),
-    account: str = typer.Argument(help="An account of the book."),
-    model: str = typer.Option("portfolio", "--model", "-m", help="Margin model."),
+    book: BookFile,
+    market: MarketFile,
+    account: AccountName,
+    model: ModelName = "portfolio",
+    param: Param = None,
+    params: Params = None,
     trade: list[str] | None = typer.Option(
         None, "--trade", "-t", help="INSTRUMENT=QUANTITY, signed, or INSTRUMENT=QUANTITY@PRICE (default: the mark)."
     ),
     deposit: str = typer.Option("0", help="Cash put in; negative to take out."),
     move: list[str] | None = typer.Option(None, "--move", help="UNDERLYING=-10%: its index price moves."),
     vol: str = typer.Option("0%", "--vol", help="+20%: every option's volatility is that much higher."),
-    json: bool = typer.Option(False, "--json", help="One JSON object on stdout."),
+    json: AsJson = False,
 ) -> None:
     """Equity and margin before and after; the trades first, then the deposit, then the moves."""
     from seawall.cli import output
 
+    asked = ask(model, param, params)
     with output.status("evaluating"):
         from seawall.ledger.book import Book
         from seawall.margin.evaluate import STATUSES, status_codes
@@ -35,7 +38,7 @@ def command(
         trades = [_trade(words) for words in trade or []]
         moves = dict(percent_of(words, "--move") for words in move or [])
         shift = _percent(vol, "--vol")
-        single = Single.of(Book.load(book), Market.load(market), model, account)
+        single = Single.of(Book.load(book), Market.load(market), asked.model, account)
         before = single.evaluate()
         after = scenario(single, trades, deposit, moves, shift)
         most = withdrawable(single)
@@ -57,7 +60,7 @@ def command(
         states = [
             {name: output.exact(row[k]) for name, *row in rows} | {"status": words[k]} for k in range(2)
         ]
-        answer = {"account": account, "model": model, "before": states[0], "after": states[1]}
+        answer = {"account": account, **asked.words, "before": states[0], "after": states[1]}
         output.print_json(answer | {"withdrawable": output.exact(most)})
         return
     lines = [
@@ -65,7 +68,7 @@ def command(
         for name, old, new in rows
     ]
     lines.append(["status", *words, ""])
-    output.print_table(["", "before", "after", "change"], lines, title=f"{account}, model {model}")
+    output.print_table(["", "before", "after", "change"], lines, title=f"{account}, {asked.title}")
     print(f"can be withdrawn before: {output.money(most)}")
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from .errors import DuplicateRow, UnreadableFile, show
 
-__all__ = ["Digits", "parse_json"]
+__all__ = ["Digits", "parse_json", "with_floats"]
 
 
 class Digits(str):
@@ -35,6 +35,15 @@ def parse_json(data: bytes, place: str) -> Any:
     except (msgspec.DecodeError, UnicodeError, ValueError) as error:
         raise UnreadableFile(place, f"no JSON ({error})", "a JSON document") from None
     return document
+
+
+def with_floats(value: Any) -> Any:
+    """The document with its fractions as floats, for figures that are floats by definition."""
+    if isinstance(value, Digits):
+        return float(value)
+    if isinstance(value, list):
+        return [with_floats(each) for each in value]
+    return {key: with_floats(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def _refuse_repeated_keys(data: bytes, place: str) -> None:

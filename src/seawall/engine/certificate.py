@@ -9,7 +9,7 @@ whatever every underlying does inside its own band. Proof and picture: docs/trip
 
 import numpy as np
 
-from seawall.engine import bands, faces
+from seawall.engine import bands, faces, growth
 from seawall.engine.bands import FALL, RISE
 from seawall.engine.faces import ON, UPPER, WITH_GAP
 from seawall.engine.leader import LED_ENDS, hedged, lead, own_rate
@@ -53,7 +53,9 @@ from seawall.kernels.tables import CELLS
 WIDEST = np.int64(LADDER - 1)
 FIRST_WIDTH = np.int64(6)  # for a first certificate
 OCTAVE = 4  # steps in which an account's slope is remembered
-BY_LEADER = np.int64(1 << 16)  # above every slope
+BY_TIME = np.int64(1 << 12)  # above every slope
+TIME_LEVELS = 4
+BY_LEADER = np.int64(1 << 16)
 LED_SHARE = 0.75  # of a stage, that a band in the leader's coordinates is said to take
 # attempts at a band: within the ladder; within the narrowest stage, with the gaps of the present step of
 # life; and within the present anchor cells
@@ -66,7 +68,7 @@ ENOUGH = 0.4  # of a stage, for narrower ones not to be worth their making
 LEAST_WAY = 1.0 / 16.0  # of the narrowest grid's steps, that a band is said to go
 LEAST_SHARE = 1e-3  # of the narrowest stage, for a band to be worth filing
 RESERVE_SHARE = 0.2  # of the safety, left for moves of volatility, and of basis
-TIME_SHARE = 0.03  # of the safety, left for the passing of time
+TIME_SHARE = 0.03  # of the safety, left for the passing of time, at the lowest level; twice at the next
 NANO_PER_LOT = 6.0  # rows and nodes are each rounded once, and a chord of theirs
 NANO_PER_POSITION = 10_000.0  # a position's margin is rounded to micro, more than once
 
@@ -121,8 +123,8 @@ def certify(
     """Finds bands for an account that `slices` has cut into `count` underlyings, from the profiles at
     the present point in scratch.exact.
 
-    begin: what the last certificate left, see `_width`; at or above BY_LEADER its bands are in the
-    coordinates of the underlying `leader`. motion: float64[MOTIONS], drift: float64[U, DRIFTS]:
+    begin: what the last certificate left: a slope, see `_width`; BY_TIME times the level of what is left
+    for time; at or above BY_LEADER its bands are in the coordinates of the underlying `leader`. motion: float64[MOTIONS], drift: float64[U, DRIFTS]:
     `state.py`. Returns the end of the certificate in ns, or 0 where none could be had, and what it
     leaves for the next; edges[i] = (fall, rise) prices of the i-th underlying, or led where BY_LEADER.
     """
@@ -133,7 +135,8 @@ def certify(
     cash = np.float64(holdings.accounts[account, CASH])
     if kind == CELLS and rule[UPPER + ON]:
         bands.choose_witnesses(kind, tables, scratch, count, joint, scratch.exact[0])
-    led, begin = begin >= BY_LEADER, begin % BY_LEADER
+    led, time_level, begin = begin >= BY_LEADER, begin // BY_TIME % TIME_LEVELS, begin % BY_TIME
+    time_share = TIME_SHARE * 2.0**time_level
     kept_until_ns, kept_rate, two_cells = np.int64(0), np.inf, True
     for attempt in range(ATTEMPTS if kind == CELLS else 1):
         narrow = attempt != WIDE
@@ -148,14 +151,14 @@ def certify(
             sure = narrow and rule[UPPER + ON]
             scratch.slack[i, LEAST_BASIS] = bands.least_basis(tables, nodes, holdings, scratch, i) if sure else 0.0
         until_ns, safety = _stand(
-            kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, now_ns, motion, drift
+            kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, now_ns, motion, drift, time_share
         )
         if until_ns == 0:
             continue
         if narrow:
             bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint)
-            share = bands.reach(scratch, count, joint, cash)
-            bands.move(scratch, count, joint, share)
+            share = growth.reach(scratch, count, joint, cash)
+            growth.move(scratch, count, joint, cash, share)
             _keep_to_cells(board, nodes, scratch, count, with_orders)
         else:
             width = _width(begin, safety)
@@ -164,9 +167,9 @@ def certify(
             )
             begin = np.int64(max(1.0, np.rint(OCTAVE * np.log2(safety / way))))
             if led:
-                return until_ns, begin + BY_LEADER
+                return until_ns, begin + BY_TIME * time_level + BY_LEADER
             if width > 0:
-                return until_ns, begin
+                return until_ns, begin + BY_TIME * time_level
         if share > LEAST_SHARE:
             rate = own_rate(nodes, board.index, scratch, count, scratch.edges, 1.0)
             if rate < kept_rate:
@@ -179,7 +182,16 @@ def certify(
     for i in range(count):
         for side in range(2):
             scratch.edges[i, side] = scratch.kept_edges[i, side]
-    return kept_until_ns, begin
+    return kept_until_ns, begin + BY_TIME * time_level
+
+
+@inner
+def by_what(begin, by_time):
+    """`begin` for a certificate that follows one that time has ended, or else something else: more is left for
+    time, or less."""
+    level = begin // BY_TIME % TIME_LEVELS
+    after = min(level + 1, TIME_LEVELS - 1) if by_time else max(level - 1, 0)
+    return begin + BY_TIME * (after - level)
 
 
 @once
@@ -196,7 +208,9 @@ def _width(begin, safety):
 
 
 @inner
-def _stand(kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, now_ns, motion, drift):
+def _stand(
+    kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, now_ns, motion, drift, time_share
+):
     """Makes the present point the band so far; returns the end of the certificate, or 0, and how far it
     is from a line."""
     tables = board.tables
@@ -210,7 +224,7 @@ def _stand(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
         return np.int64(0), safety
     if scratch.rule[WITH_GAP] > 0.0:
         valid_ns = min(valid_ns, _gaps_until(board, holdings, scratch, count))
-    until_ns = _ending(kind, tables, scratch, count, safety, now_ns, valid_ns)
+    until_ns = _ending(kind, tables, scratch, count, safety, now_ns, valid_ns, time_share)
     if until_ns <= now_ns:
         return np.int64(0), safety
     _set_reserves(kind, tables, scratch, count, safety, motion, drift)
@@ -259,7 +273,7 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     whether by the leader."""
     tables = board.tables
     bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
-    share = bands.reach(scratch, count, joint, cash)
+    share = growth.reach(scratch, count, joint, cash)
     if led:
         rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
         if rate < own_rate(nodes, board.index, scratch, count, scratch.ends[STAGE], share):
@@ -270,16 +284,16 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     while share < ENOUGH and width > 0:
         width -= 1
         bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash)
+        share = growth.reach(scratch, count, joint, cash)
     first, way, narrowest = share, share * 2.0**width, width
-    bands.move(scratch, count, joint, share)
+    growth.move(scratch, count, joint, cash, share)
     while share >= 1.0 and width < WIDEST:
         width += 1
         bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash)
-        bands.move(scratch, count, joint, share)
+        share = growth.reach(scratch, count, joint, cash)
+        growth.move(scratch, count, joint, cash, share)
         way += share * 2.0 ** (width - 1)
-    bands.extend(scratch, count, joint, cash)
+    growth.extend(scratch, count, joint, cash)
     if count > 1 and hedged(board.index, scratch, count):
         rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
         if rate < own_rate(nodes, board.index, scratch, count, scratch.edges, 1.0):
@@ -337,7 +351,7 @@ def _gaps_until(board, holdings, scratch, count):
 
 
 @once
-def _ending(kind, tables, scratch, count, safety, now_ns, valid_ns):
+def _ending(kind, tables, scratch, count, safety, now_ns, valid_ns, time_share):
     """End of a certificate: a share of the safety for the passing of time, within limits."""
     length = np.float64(LONGEST_NS)
     for side in range(0, 2 * UPPER, UPPER):
@@ -346,7 +360,7 @@ def _ending(kind, tables, scratch, count, safety, now_ns, valid_ns):
             share = bands.charge_share(tables.underlying_params[scratch.pieces[i, UNDERLYING]], kind)
             rate += bands.penalty(scratch.rule, side, scratch.slack[i, RATE_LOW], scratch.slack[i, RATE_HIGH], share)
         if scratch.rule[side + ON] and rate > 0.0:
-            length = min(length, TIME_SHARE * safety / rate)
+            length = min(length, time_share * safety / rate)
     if length < SHORTEST_NS:
         return np.int64(0)
     return min(now_ns + np.int64(length), valid_ns)

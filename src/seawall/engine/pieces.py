@@ -36,7 +36,7 @@ class Scratch(NamedTuple):
     float64[U, 2], nano that the stage may leave its chords by, below and above; bend: float64[U, BENDS],
     what a mix with it may be off by; gap: float64[SLOTS, U, GAPS], greatest gaps;
     kept: float64[JOINT], a side of the band as it was; heights: float64[JOINT], its distances from the
-    lines; tightest: int64[2], the line that limits it, bounded from below or above, and its scenario; slack: float64[U, SLACKS]; charged:
+    lines; shares: float64[U], how far of the way to the stage each underlying goes; tightest: int64[2], the line that limits it, bounded from below or above, and its scenario; slack: float64[U, SLACKS]; charged:
     float64[U, 2], what of it the band so far has been charged, from below and from above; reserve:
     float64[2], relative moves of volatility and basis that there is room for; led: float64[LED] and sums: float64[SUMS, JOINT + 1], see `leader.py`; edges, kept_edges: float64[U, 2],
     prices so far, and of the better band; ends: float64[SLOTS, U, 2], those of a slot; profiles: int64[2, W]; exact: int64[2, U, W],
@@ -52,6 +52,7 @@ class Scratch(NamedTuple):
     gap: np.ndarray
     kept: np.ndarray
     heights: np.ndarray
+    shares: np.ndarray
     tightest: np.ndarray
     slack: np.ndarray
     charged: np.ndarray
@@ -82,6 +83,7 @@ def make_scratch(underlyings: int) -> Scratch:
         gap=np.zeros((SLOTS, count, faces.GAPS)),
         kept=np.zeros(faces.JOINT),
         heights=np.zeros(faces.JOINT),
+        shares=np.zeros(count),
         tightest=np.zeros(2, np.int64),
         slack=np.zeros((count, SLACKS)),
         charged=np.zeros((count, 2)),

@@ -8,7 +8,7 @@ runs again on those accounts alone.
 import numpy as np
 
 from seawall.engine import nodes as node_rows
-from seawall.engine.certificate import BY_LEADER, certify
+from seawall.engine.certificate import BY_LEADER, by_what, certify
 from seawall.engine.faces import TIER_ORDERS
 from seawall.engine.leader import LED_FALL, LED_RISE, ratio_way
 from seawall.engine.pieces import BY_VOL, UNDERLYING, profile, slices
@@ -350,6 +350,8 @@ def process(
         if watch.hot[HOT_PLACE, account] >= 0 and watch.hot[HOT_WAIT, account] > 0:
             watch.hot[HOT_WAIT, account] -= 1
             continue
+        by_time = watch.wheel.items[ACCOUNT_ITEMS * account + ITEM_TIME, wheel.COORDINATE] == wheel.NONE
+        watch.hot[BEGIN, account] = by_what(np.int64(watch.hot[BEGIN, account]), by_time)
         unfile(holdings, watch, account)
         if not certify_and_file(
             kind, board, nodes, holdings, watch, account, pieces, scratch, clock, motion, drift, origins

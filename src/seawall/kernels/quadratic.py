@@ -9,10 +9,10 @@ is met where there is no curvature. Exact integers: the vector is scaled by a po
 entries sum to less than 2**30, and every rounding is added to the result.
 """
 
-import numpy as np
 
 from seawall.kernels.compiled import inner
 from seawall.kernels.fixed import MILLION, ceil_div, mul_ppm_ceil
+from seawall.kernels.root import root_up
 
 COLUMN_DELTA, COLUMN_VEGA, COLUMN_GAMMA = 1, 2, 3
 COLUMNS = 4
@@ -29,17 +29,6 @@ SCALAR_SHORT_MINIMUM = 2  # ppm of a naked short's notional
 SCALARS = 3
 
 BITS = 30
-
-
-@inner
-def root_up(square):
-    """⌈√square⌉ for 0 <= square < 2**62; the float is only a first guess."""
-    root = np.int64(np.sqrt(np.float64(square)))
-    while root * root > square:
-        root -= 1
-    while root * root < square:
-        root += 1
-    return root
 
 
 @inner

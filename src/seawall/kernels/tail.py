@@ -18,6 +18,7 @@ from seawall.kernels.compiled import entry, inner
 from seawall.kernels.fixed import MILLION, ceil_div, mul_ppm_ceil
 from seawall.kernels.muldiv import mul_div_floor
 from seawall.kernels.normal import exp_, log_
+from seawall.kernels.root import root_up
 from seawall.kernels.rows import (
     CONSTANT,
     FORWARD_START,
@@ -263,14 +264,8 @@ def measure(losses, weights, count, tail_ppm, mean):
 
 @inner
 def root_ppm(ratio_ppm):
-    """⌈√(ratio)⌉ in ppm for a ratio in ppm, 0 <= ratio_ppm < 2**43; the float is only a first guess."""
-    square = ratio_ppm * MILLION
-    root = np.int64(np.sqrt(np.float64(square)))
-    while root * root > square:
-        root -= 1
-    while root * root < square:
-        root += 1
-    return root
+    """⌈√(ratio)⌉ in ppm for a ratio in ppm, 0 <= ratio_ppm < 2**43."""
+    return root_up(ratio_ppm * MILLION)
 
 
 @inner

@@ -36,6 +36,14 @@ class Accounts:
     def __len__(self) -> int:
         return len(self.names)
 
+    def take(self, rows: Array) -> Accounts:
+        """The accounts with these numbers (int64[k]), in that order."""
+        counts = np.diff(self.row_ptr)[rows]
+        row_ptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        places = np.repeat(self.row_ptr[:-1][rows] - row_ptr[:-1], counts) + np.arange(row_ptr[-1])
+        names = [self.names[row] for row in rows]
+        return Accounts(names, self.cash_nano[rows], row_ptr, self.leg[places], self.lots[places])
+
     def check(self) -> None:
         """InvariantError unless the arrays fit together as the class promises."""
         count = len(self.names)

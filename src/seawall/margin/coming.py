@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seawall.core.errors import InputError, StaleEvent, UnreadableFile, show
+from seawall.core.jsontext import with_floats
 from seawall.core.times import format_ns, parse_iso_ns
 from seawall.core.units import NANO
 from seawall.ledger.accounts import Accounts
@@ -100,7 +101,7 @@ def announcement(content: Any, place: str = "announcement") -> Announced:
     name, parameters = content["model"], content.get("parameters", {})
     if not isinstance(name, str) or not isinstance(parameters, dict):
         raise UnreadableFile(place, f"{show(name)}, {show(parameters)}", "a model's name and an object of parameters")
-    return Announced(parse_iso_ns(content["from"], f"{place}: from"), get(name, **parameters))
+    return Announced(parse_iso_ns(content["from"], f"{place}: from"), get(name, **with_floats(parameters)))
 
 
 def _later(market: Market, at_ns: int, settled: set[str], fixed: set[str]) -> Market:

@@ -1,76 +1,57 @@
 """Where an account's health changes sign along a line of prices, with proof that nothing is missed.
 
-Positions on the line are whole ticks. Over an interval [a, b] with midpoint m, every entry of a
-leg's row is convex in the price or linear (a European option at fixed volatility; Merton 1973),
-so it lies below its chord by at most twice what it does at the midpoint:
-
-    g = V(a) + V(b) - 2·V(m)
-
-(a concave function that is zero at both ends is at its midpoint at least half its maximum.) On the
-chord itself health is concave in the rows: equity is linear, and each requirement of the tier and
-cell kernels is a maximum of linear functions (`docs/models.md`), the gaps held at what they are
-over the whole interval. So health is at least the lower of its two ends, less the effect of g;
-and at most what its slopes at the ends, taken outside the interval, allow, plus the effect of g.
-An interval whose bound has the sign of its ends has no crossing; any other is split.
+Positions on the line are whole ticks. Over a stretch of it health lies between bounds (`bounds.py`). From
+each end on, as long as a bound says the sign, there is no crossing; what is left in between is much
+shorter, by the square near a crossing, and is looked at again, or halved. Stretches of a few ticks are
+evaluated, tick by tick.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from seawall.kernels import cells
-from seawall.kernels.board import price_cells
 from seawall.kernels.tables import CELLS
-from seawall.margin.single import Rows, Single
+from seawall.margin.bounds import NO_BOUND, Bounds, CellBounds, TierBounds
+from seawall.margin.single import Single
 
-WIDEST = 1.8  # an interval's far end over its near one, beyond which slopes are not extended
-NEAR = 64  # an end that is next to zero is left behind in steps that grow by this
-GRAIN = 6.0  # nano per lot that rounding may hide in each entry of a row
-ROOM_NANO = 2**56  # with as little at both ends, rows carried on past an interval fit as well
-FLOAT = 1e-12  # relative error of values, far above that of the pricing
+WIDEST = 2.8  # a stretch's far end over its near one, beyond which slopes are not extended
+FEW = 3  # ticks that are evaluated rather than bounded
+MOST_PARTS = 4
+HAIR = 1e-9  # of a stretch, on the safe side of where a bound turns
 
 
 class Point(NamedTuple):
-    """A tick that has been evaluated: health in micro, and the account's rows there."""
+    """A tick that has been evaluated: health in micro."""
 
     tick: int
     health: int
-    rows: Rows | None
 
 
 class Search:
-    """Evaluated points of one account along `prices(tick)` (int64[U] nano), a line in every price."""
+    """Crossings of one account along `prices(tick)` (int64[U] nano), a line in every price."""
 
     def __init__(self, single: Single, prices: Callable[[int], np.ndarray], budget: int) -> None:
         self.single = single
         self.prices = prices
         self.budget = budget
-        self.evaluations = 0
         self.proved = single.bounded
+        self._bounds: CellBounds | TierBounds | None = None
         self._points: dict[int, Point] = {}
-        self._roomy = False
-        lots = single.lots.astype(np.float64)
-        self._size = np.abs(lots)
-        self._long = (single.lots > 0)[:, np.newaxis]
-        self._cells = single.model.kind == CELLS
-        factor = single.tables.scalars[cells.SCALAR_MAINTENANCE_FACTOR] / 1e6 if self._cells else 1.0
-        self._weight = 2.0 + factor
-        self._grain = GRAIN + np.abs(single.legs.lot * np.maximum(single.legs.ratio, 1.0))
+
+    @property
+    def evaluations(self) -> int:
+        """How many markets the account has been looked at in."""
+        return len(self._points) + (self._bounds.looks if self._bounds else 0)
 
     def point(self, tick: int) -> Point:
         """Health at a tick, evaluated once."""
         found = self._points.get(tick)
         if found is None:
-            self.evaluations += 1
-            prices = self.prices(tick)
-            health = self.single.evaluate(prices).health
-            rows: Rows | None = None
-            if self.single.bounded:
-                rows = Rows(self.single.tables.values.copy(), self.single.tables.extra.copy())
-            found = Point(tick, health, rows)
+            found = Point(tick, self.single.evaluate(self.prices(tick)).health)
             self._points[tick] = found
         return found
 
@@ -78,32 +59,48 @@ class Search:
         """Neighbouring ticks between which health changes sign, in order, from the first to the last of
         `ticks`; the others are where it is looked at first. `proved` tells whether none can be missing."""
         found: list[tuple[Point, Point]] = []
-        work = [(self.point(a), self.point(b)) for a, b in zip(ticks, ticks[1:], strict=False)]
-        # entries are convex in the price, so that no row between the ends is larger than these
-        ends = [self.single.worth(p.rows.values) for p in (work[0][0], work[-1][1]) if p.rows is not None]
-        self._roomy = bool(ends) and sum(ends) < ROOM_NANO
+        if self.single.bounded:
+            kind = CellBounds if self.single.model.kind == CELLS else TierBounds
+            self._bounds = kind(self.single, self.prices, ticks[0], ticks[-1])
+        likely = not _below(self.point(ticks[len(ticks) // 2]))
+        work = [(a, b, likely) for a, b in zip(ticks, ticks[1:], strict=False)]
         while work:
-            a, b = work.pop()
-            if b.tick - a.tick <= 1:
-                if _below(a) != _below(b):
-                    found.append((a, b))
-                continue
-            if _below(a) != _below(b):
-                left, right = self._bracket(a, b)
-                found.append((left, right))
-                work += [(a, left), (right, b)]
-                continue
-            if not self.single.bounded:
-                continue
-            if self.evaluations >= self.budget:
-                self.proved = False
-                continue
-            middle = self.point((a.tick + b.tick) // 2)
-            if _below(middle) == _below(a) and self._clear(a, middle, b):
-                continue
-            cut = self.point(_cut(a, b)) if _below(middle) == _below(a) else middle
-            work += [(a, cut), (cut, b)]
+            a, b, likely = work.pop()
+            if b - a <= FEW:
+                pairs = ((self.point(tick), self.point(tick + 1)) for tick in range(a, b))
+                found += [(left, right) for left, right in pairs if _below(left) != _below(right)]
+            elif self._bounds is None:
+                if _below(self.point(a)) != _below(self.point(b)):
+                    found.append(self._bracket(self.point(a), self.point(b)))
+            elif b > a * WIDEST:
+                work += [(*part, likely) for part in _split(a, b, 2)]
+            else:
+                work += self._left(self._bounds, a, b, likely, found)
         return sorted(found, key=lambda pair: pair[0].tick)
+
+    def _left(
+        self, bounds: CellBounds | TierBounds, a: int, b: int, likely: bool, found: list[tuple[Point, Point]]
+    ) -> list[tuple[int, int, bool]]:
+        """The parts of a stretch in which a crossing may lie, and whether health is likely to be positive there.
+        Where nothing can be proved any more, adds to `found` what the ends show."""
+        over = bounds.over(a, b, likely) if self.evaluations < self.budget else None
+        if over is None:
+            self.proved = False
+            left, right = self.point(a), self.point(b)
+            if _below(left) != _below(right):
+                left, right = self._bracket(left, right)
+                found.append((left, right))
+            return []
+        start, stop = a + settled(over, b - a), b - settled(over.reversed(), b - a)
+        if start >= stop:
+            return []
+        likely = over.low_a + over.low_b + over.high_a + over.high_b >= 0
+        if 2 * (stop - start) <= b - a:
+            return [(start, stop, likely)]
+        edge = bounds.edge(start, stop)
+        if edge is not None:
+            return [(start, edge, likely), (edge, edge + 1, likely), (edge + 1, stop, likely)]
+        return [(*part, likely) for part in _split(start, stop, _parts(over))]
 
     def _bracket(self, a: Point, b: Point) -> tuple[Point, Point]:
         """Neighbours of different sign between two points of different sign (Illinois, then halving)."""
@@ -122,80 +119,52 @@ class Search:
                 b, weight_b, weight_a = c, 1.0, weight_a / 2
         return a, b
 
-    def _clear(self, a: Point, m: Point, b: Point) -> bool:
-        """Whether health provably keeps the sign of its ends from a to b."""
-        assert a.rows is not None
-        assert m.rows is not None
-        assert b.rows is not None
-        # an odd interval's middle is half a tick off: its chord there is taken exactly, in shares
-        share = (m.tick - a.tick) / (b.tick - a.tick)
-        chord = a.rows.values * (1.0 - share) + b.rows.values * share
-        error = self._grain[:, np.newaxis] + FLOAT * np.abs(chord)
-        bend = np.ceil((np.maximum(chord - m.rows.values, 0.0) + error) / min(share, 1.0 - share)).astype(np.int64)
-        # marks, their effect on a loss, the basis and what a charge follows
-        apart = int(self._size @ (bend[:, 0] * self._weight) / 1000.0) + 4 * len(bend) + 8
-        gaps, same = self._gaps(a, b)
-        if not _below(a):
-            return min(self._bent(p.rows, bend, self._long, gaps) for p in (a, b)) >= apart
-        if a.tick * WIDEST < b.tick:
-            return False
-        up = gaps if same or gaps is None else np.zeros_like(gaps)
-        before, at_a, at_b, after = (
-            self._bent(rows, bend, ~self._long, up)
-            for rows in (_beyond(a.rows, b.rows), a.rows, b.rows, _beyond(b.rows, a.rows))
-        )
-        return _highest(at_a, at_a - before, at_b, at_b - after) + 3 * apart < 0
 
-    def _bent(self, rows: Rows | None, bend: np.ndarray, where: np.ndarray, gaps: np.ndarray | None) -> int:
-        """Health where the entries of some legs (bool[n, 1]) lie below the chord by all they can."""
-        assert rows is not None
-        values = rows.values.copy()
-        if gaps is not None:
-            values[:, cells.ROW_GAP :] = gaps
-            values[:, 1 : cells.ROW_GAP] -= np.where(where, bend[:, 1 : cells.ROW_GAP], 0)
-        tables = self.single.tables._replace(values=values, extra=np.ascontiguousarray(rows.extra))
-        return self.single.figures(tables, checked=self._roomy).health
+def settled(over: Bounds, width: int) -> int:
+    """Ticks from the first end on, of `width` in all, over which bounds say one and the same sign."""
+    share = _positive(over) if over.low_a >= 0 else _negative(over)
+    return width if share >= 1.0 else int(share * (1.0 - HAIR) * width)
 
-    def _gaps(self, a: Point, b: Point) -> tuple[np.ndarray | None, bool]:
-        """Gaps that hold from a to b, None for a kind without; whether they are those of each point."""
-        if not self._cells:
-            return None, True
-        assert a.rows is not None
-        steps = self.single.steps
-        low, high = self.prices(a.tick), self.prices(b.tick)
-        first, last = price_cells(low / 1e9, steps), price_cells(high / 1e9, steps)
-        if np.array_equal(first, last):
-            return a.rows.values[:, cells.ROW_GAP :], True
-        span = int(np.abs(last - first).max()) + 1
-        self.evaluations += 1
-        rows = self.single.rows(low, cells=(np.minimum(first, last), span))
-        return rows.values[:, cells.ROW_GAP :], False
+
+def _positive(over: Bounds) -> float:
+    """Up to which share low_a + (low_b - low_a)·x - 4·sag·x(1 - x) stays at 0 or above, for low_a >= 0."""
+    slope, square = float(over.low_b - over.low_a - 4 * over.sag), 4.0 * over.sag
+    if square == 0.0:
+        return 1.0 if over.low_b >= 0 else over.low_a / -slope
+    root = slope * slope - 4.0 * square * over.low_a
+    if slope >= 0.0 or root < 0.0:
+        return 1.0
+    return min(2.0 * over.low_a / (math.sqrt(root) - slope), 1.0)
+
+
+def _negative(over: Bounds) -> float:
+    """Up to which share one of the two upper lines stays below 0."""
+    share = 0.0
+    # from where one line is at 0 on the other may still be below, and the other way round
+    for start, stop in 2 * (
+        (over.high_a, 2 * over.high_a - over.before),
+        (2 * over.high_b - over.after, over.high_b),
+    ):
+        here = start + (stop - start) * share
+        if here < 0.0:
+            share = 1.0 if stop < 0 else -start / (stop - start)
+    return share
+
+
+def _parts(over: Bounds) -> int:
+    """Into how many parts to split: as many as would make what is not known smaller than health itself, if it
+    shrinks with the stretch. A guess: no answer depends on it."""
+    if over.low_a == -NO_BOUND:
+        return 2
+    apart = max(over.high_a - over.low_a, over.high_b - over.low_b) + 2 * over.sag
+    room = max(abs(over.high_a + over.low_a), abs(over.high_b + over.low_b)) // 2
+    return MOST_PARTS if apart >= MOST_PARTS * room else max(-(-apart // room), 2)
+
+
+def _split(a: int, b: int, parts: int) -> list[tuple[int, int]]:
+    ticks = [a + (b - a) * k // parts for k in range(parts + 1)]
+    return list(zip(ticks, ticks[1:], strict=False))
 
 
 def _below(point: Point) -> bool:
     return point.health < 0
-
-
-def _cut(a: Point, b: Point) -> int:
-    """Where to split: in the middle, or near an end that is close to zero."""
-    width = b.tick - a.tick
-    step = max(width // NEAR, 1)
-    if abs(a.health) * NEAR < abs(b.health):
-        return a.tick + step
-    if abs(b.health) * NEAR < abs(a.health):
-        return b.tick - step
-    return (a.tick + b.tick) // 2
-
-
-def _beyond(near: Rows, far: Rows) -> Rows:
-    """The rows' chord, carried on past `near` by its own length."""
-    return Rows(2 * near.values - far.values, np.where(near.extra == far.extra, near.extra, 2 * near.extra - far.extra))
-
-
-def _highest(a: int, slope_a: int, b: int, slope_b: int) -> float:
-    """Highest that min(a + slope_a·x, b + slope_b·(1 - x)) gets over 0 <= x <= 1."""
-    at_ends = max(min(a, b + slope_b), min(a + slope_a, b))
-    if slope_a + slope_b == 0:
-        return float(at_ends)
-    x = (b + slope_b - a) / (slope_a + slope_b)
-    return max(float(at_ends), a + slope_a * x) if 0.0 < x < 1.0 else float(at_ends)

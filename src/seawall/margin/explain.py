@@ -15,12 +15,13 @@ import numpy as np
 from seawall.core.errors import InputError, invariant
 from seawall.core.units import NANO, format_decimal, format_micro
 from seawall.kernels.account import evaluate_accounts
+from seawall.kernels.tables import Tables
 from seawall.ledger.accounts import Accounts
-from seawall.margin.evaluate import Result, check_exposure
+from seawall.margin.evaluate import EXPOSURE_LIMIT_NANO, Result, check_exposure
 from seawall.margin.model import Model
-from seawall.margin.parts import SPLIT, Parts, parts_of
+from seawall.margin.parts import Parts, parts_of
 from seawall.margin.whatif import Calculator, prepared
-from seawall.market.legs import CONSTANT, ROLE_BASKET, ROLE_COIN
+from seawall.market.legs import ROLE_BASKET
 
 __all__ = ["Explanation", "Position", "Scenario", "explain", "explain_account"]
 
@@ -62,7 +63,14 @@ class Explanation:
     """
 
     def __init__(
-        self, account: str, calculator: Calculator, legs: np.ndarray, lots: np.ndarray, parts: Parts, out: np.ndarray
+        self,
+        account: str,
+        calculator: Calculator,
+        legs: np.ndarray,
+        lots: np.ndarray,
+        parts: Parts,
+        groups: list[int],
+        out: np.ndarray,
     ) -> None:
         market = calculator.market
         self.account = account
@@ -77,7 +85,8 @@ class Explanation:
         self.initial_micro = parts.columns.initial.T
         self.maintenance_micro = parts.columns.maintenance.T
         self.decided_by = parts.decided_by
-        self.positions: list[Position] = []
+        self._groups = groups
+        self._savings = out[1:, 1:3] - out[0, 1:3]
         self._parts = parts
         self._market = market
         self._model: Model = calculator.model
@@ -95,6 +104,29 @@ class Explanation:
         """The underlying of each leg."""
         table = self._market.legs
         return [table.underlyings[u] for u in table.underlying[self.leg_rows].tolist()]
+
+    @cached_property
+    def positions(self) -> list[Position]:
+        """The positions and what each saves, the most first."""
+        rows: dict[int, list[int]] = {}
+        for k, group in enumerate(self._groups):
+            rows.setdefault(group, []).append(k)
+        found = [
+            Position(self._name_of(mine), tuple(mine), *saved)
+            for mine, saved in zip(rows.values(), self._savings.tolist(), strict=True)
+        ]
+        return sorted(found, key=lambda one: (-one.initial_saving_micro, one.name))
+
+    def _name_of(self, mine: list[int]) -> str:
+        """A position's instruments. Legs of a basket are named after it and their underlyings."""
+        table = self._market.legs
+        names = []
+        for k in mine:
+            name = self.legs[k]
+            if table.role[self.leg_rows[k]] == ROLE_BASKET:
+                name = name.removesuffix(f"/{self.underlyings[k]}")
+            names.append(name)
+        return " + ".join(dict.fromkeys(names))
 
     @property
     def worst_scenario(self) -> str:
@@ -193,8 +225,7 @@ def explain(book: Any, market: Any, model: str | Model, account: str) -> Explana
     """Explanation of one account's equity and margin.
 
     book: a Book; market: a Market; model: a name or a Model. The last book, market and model asked about stay
-    compiled, as for `what_if`. Raises InputError for an account that the book does not have, and for models
-    whose margin is not taken apart yet (tails of distributions).
+    compiled, as for `what_if`. Raises InputError for an account that the book does not have.
     """
     return explain_account(prepared(book, market, model), account)
 
@@ -204,55 +235,43 @@ def explain_account(calculator: Calculator, account: str) -> Explanation:
     k = calculator.row.get(account)
     if k is None:
         raise InputError("account", repr(account), "an account of the book")
-    if calculator.model.kind not in SPLIT:
-        raise InputError("model", repr(calculator.model.name), "a model whose margin is explained (not yet those from distributions)")
     accounts, tables = calculator.accounts, calculator.tables
     first, last = accounts.row_ptr[k], accounts.row_ptr[k + 1]
     legs, lots = accounts.leg[first:last], accounts.lots[first:last]
     cash_nano = int(accounts.cash_nano[k])
-    own = Accounts([account], np.array([cash_nano]), np.array([0, len(legs)]), np.arange(len(legs)), lots)
-    check_exposure(own, tables._replace(values=tables.values[legs]))
-    groups = _positions(calculator.market, legs)
-    out = _with_and_without(calculator, legs, lots, cash_nano, list(groups.values()))
+    _refuse_exposure(account, tables, legs, lots, cash_nano)
+    groups = _groups(calculator.position_of[legs].tolist())
+    out = _with_and_without(calculator, legs, lots, cash_nano, groups)
     parts = parts_of(calculator.model.kind, tables, legs, lots, cash_nano)
-    explanation = Explanation(account, calculator, legs, lots, parts, out)
-    savings = (out[1:, 1:3] - out[0, 1:3]).tolist()
-    found = [Position(name, rows, *saved) for (name, rows), saved in zip(groups.items(), savings, strict=True)]
-    explanation.positions = sorted(found, key=lambda one: (-one.initial_saving_micro, one.name))
-    return explanation
+    return Explanation(account, calculator, legs, lots, parts, groups, out)
 
 
-def _positions(market: Any, legs: np.ndarray) -> dict[str, tuple[int, ...]]:
-    """Legs of each instrument held, by its symbol. An inverse contract goes with its coin, which all inverse
-    contracts of the underlying share, so that they are one position."""
-    table = market.legs
-    inverse = ((table.kind[legs] == CONSTANT) | (table.role[legs] == ROLE_COIN)).tolist()
-    baskets = (table.role[legs] == ROLE_BASKET).tolist()
-    underlyings = table.underlying[legs].tolist()
-    rows: dict[tuple[str, int], list[int]] = {}
-    names: dict[tuple[str, int], list[str]] = {}
-    for k, (leg, instrument) in enumerate(zip(legs.tolist(), table.instrument[legs].tolist(), strict=True)):
-        key = ("inverse", underlyings[k]) if inverse[k] else ("", instrument)
-        rows.setdefault(key, []).append(k)
-        name = table.symbols[leg]
-        if baskets[k]:  # its legs are named after it and their underlyings
-            name = name.removesuffix(f"/{table.underlyings[underlyings[k]]}")
-        if name not in names.setdefault(key, []):
-            names[key].append(name)
-    return {" + ".join(names[key]): tuple(mine) for key, mine in rows.items()}
+def _refuse_exposure(account: str, tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> None:
+    """LimitExceeded where products could leave int64, as for a whole book."""
+    values = tables.values[legs]
+    worth = float(np.abs(values).max(axis=1, initial=0).astype(np.float64) @ np.abs(lots)) + abs(cash_nano)
+    if worth >= EXPOSURE_LIMIT_NANO / 2:
+        own = Accounts([account], np.array([cash_nano]), np.array([0, len(legs)]), np.arange(len(legs)), lots)
+        check_exposure(own, tables._replace(values=values))
+
+
+def _groups(positions: list[int]) -> list[int]:
+    """The number of each leg's position, in order of appearance."""
+    numbers: dict[int, int] = {}
+    return [numbers.setdefault(position, len(numbers)) for position in positions]
 
 
 def _with_and_without(
-    calculator: Calculator, legs: np.ndarray, lots: np.ndarray, cash_nano: int, groups: list[tuple[int, ...]]
+    calculator: Calculator, legs: np.ndarray, lots: np.ndarray, cash_nano: int, groups: list[int]
 ) -> np.ndarray:
-    """int64[1 + len(groups), 4]: the account as it is, then without each group of its legs. Cash stays."""
-    keep = np.ones((len(groups) + 1, len(legs)), bool)
-    for g, mine in enumerate(groups):
-        keep[g + 1, list(mine)] = False
+    """int64[1 + positions, 4]: the account as it is, then without each of its positions. Cash stays."""
+    count = max(groups, default=-1) + 1
+    keep = np.array(groups, np.int64) != np.arange(-1, count)[:, None]
+    _, kept = keep.nonzero()
     ends = keep.sum(axis=1).cumsum()
-    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
-    every = np.broadcast_to(legs, keep.shape)[keep], np.broadcast_to(lots, keep.shape)[keep]
-    out = np.zeros((len(keep), 4), np.int64)
-    cash = np.full(len(keep), cash_nano, np.int64)
-    evaluate_accounts(calculator.model.kind, calculator.tables, starts, ends, *every, cash, out)
+    starts = np.zeros_like(ends)
+    starts[1:] = ends[:-1]
+    out = np.zeros((count + 1, 4), np.int64)
+    cash = np.full(count + 1, cash_nano, np.int64)
+    evaluate_accounts(calculator.model.kind, calculator.tables, starts, ends, legs[kept], lots[kept], cash, out)
     return out

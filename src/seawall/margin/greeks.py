@@ -9,7 +9,6 @@ decides, in integers; formulas and limits: docs/models.md.
 
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from seawall.core.errors import UnsafeParameters
@@ -17,34 +16,26 @@ from seawall.core.units import PPM
 from seawall.kernels import quadratic, tail
 from seawall.kernels.shocked import exponentials, logarithms
 from seawall.kernels.tables import QUADRATIC, Tables
-from seawall.margin.model import Model, check_discount, leg_arrays
+from seawall.margin.model import Model, check_discount, haircuts_nano, leg_arrays, tables_of
+from seawall.margin.parameters import check_bounds
+from seawall.margin.scenarios import FACTOR_BOUNDS, HOURS_PER_YEAR, FactorParameters
 from seawall.market.pricing import leg_greeks
 
 LINEAR, ROLE_OPTION = 0, 3
-HOURS_PER_YEAR = 8760
 REFERENCE_YEARS = 30 / 365
 
 
-class GreeksParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rates in ppm; dicts are by underlying, `default_*` serves the others.
+class GreeksParameters(FactorParameters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """On top of the factors'. Rates in ppm.
 
     initial_deviations_ppm, maintenance_deviations_ppm: z, standard deviations over horizon_hours.
-    volatility_ppm: of an index, per year. correlation_ppm: its loading on the common factor (two
-    underlyings correlate by the product of theirs). vol_deviation_ppm: relative standard deviation of a
-    30-day volatility in a day; shorter and longer lives move by (30 d / life)^power times that.
-    spot_vol_ppm: minus the correlation of an index with its volatility. short_minimum_ppm: least
-    requirement of a naked short option, of its underlying's notional.
+    power_short_ppm, power_long_ppm: volatilities of shorter and longer lives move by (30 d / life)^power
+    times that of 30 days. short_minimum_ppm: least requirement of a naked short option, of its
+    underlying's notional.
     """
 
-    horizon_hours: int = 24
     initial_deviations_ppm: int = 3_000_000
     maintenance_deviations_ppm: int = 2_500_000
-    volatility_ppm: dict[str, int] = msgspec.field(default_factory=lambda: {"BTC": 550_000, "ETH": 750_000})
-    default_volatility_ppm: int = 1_100_000
-    correlation_ppm: dict[str, int] = msgspec.field(default_factory=lambda: {"BTC": 900_000, "ETH": 900_000})
-    default_correlation_ppm: int = 750_000
-    vol_deviation_ppm: int = 60_000
-    spot_vol_ppm: int = 500_000
     power_short_ppm: int = 300_000
     power_long_ppm: int = 130_000
     life_floor_days: int = 1
@@ -62,9 +53,7 @@ class GreeksModel(Model):
 
     def __init__(self, parameters: GreeksParameters) -> None:
         _check(parameters)
-        self.parameters = parameters
-        self.step_move_ppm = parameters.step_move_ppm
-        self.liquidation_fee_ppm = parameters.liquidation_fee_ppm
+        super().__init__(parameters)
 
     def deviations(self, underlyings: tuple[str, ...]) -> np.ndarray:
         """float64[U]: relative standard deviation of each index over the horizon."""
@@ -99,22 +88,10 @@ class GreeksModel(Model):
         values[:, quadratic.COLUMN_VEGA] = np.floor(found["vega"] * vol_step * lot_nano)
         values[:, quadratic.COLUMN_GAMMA] = np.floor(0.5 * found["gamma"] * step * step * lot_nano)
         extra = np.zeros((count, quadratic.EXTRAS), np.int64)
-        pairs = zip(np.abs(legs.value_nano).tolist(), legs.haircut_ppm.tolist(), strict=True)
-        extra[:, quadratic.EXTRA_CHARGE] = [-(-value * haircut // PPM) for value, haircut in pairs]
+        extra[:, quadratic.EXTRA_CHARGE] = haircuts_nano(legs)
         extra[:, quadratic.EXTRA_NAKED] = np.where(legs.role == ROLE_OPTION, legs.notional_nano, 0)
         scalars = [p.initial_deviations_ppm, p.maintenance_deviations_ppm, p.short_minimum_ppm]
-        return Tables(
-            values=values,
-            extra=extra,
-            leg_block=legs.block,
-            leg_group=legs.strike_group,
-            leg_underlying=legs.underlying,
-            leg_right=legs.right,
-            block_params=np.zeros((1, 1), np.int64),
-            scenario_params=np.zeros((1, 1), np.int64),
-            underlying_params=self.correlations_ppm(market.underlyings),
-            scalars=np.array(scalars, np.int64),
-        )
+        return tables_of(legs, values, extra, self.correlations_ppm(market.underlyings), scalars)
 
     def _vol_deviations(self, market: Any) -> np.ndarray:
         """float64[L]: relative standard deviation of each leg's volatility over the horizon."""
@@ -152,15 +129,6 @@ def _check(p: GreeksParameters) -> None:
             f"initial {p.initial_deviations_ppm} ppm, maintenance {p.maintenance_deviations_ppm} ppm",
             "0 < maintenance <= initial <= 10,000,000",
         )
-    bounds = {"horizon_hours": (1, HOURS_PER_YEAR), "life_floor_days": (1, 365)}
-    bounds |= dict.fromkeys(("default_correlation_ppm", "vol_deviation_ppm", "spot_vol_ppm"), (0, PPM))
-    bounds |= dict.fromkeys(("power_short_ppm", "power_long_ppm"), (0, PPM // 2))
-    bounds |= {"short_minimum_ppm": (0, PPM), "default_volatility_ppm": (0, 10 * PPM)}
-    found = {name: getattr(p, name) for name in bounds}
-    for field, limits in (("volatility_ppm", (0, 10 * PPM)), ("correlation_ppm", (0, PPM))):
-        for name, value in getattr(p, field).items():
-            found[f"{field} of {name}"] = value
-            bounds[f"{field} of {name}"] = limits
-    for name, value in found.items():
-        if not bounds[name][0] <= value <= bounds[name][1]:
-            raise UnsafeParameters(name, str(value), "{:,} to {:,}".format(*bounds[name]))
+    bounds = FACTOR_BOUNDS | dict.fromkeys(("power_short_ppm", "power_long_ppm"), (0, PPM // 2))
+    bounds |= {"life_floor_days": (1, 365), "short_minimum_ppm": (0, PPM)}
+    check_bounds(p, bounds)

@@ -31,6 +31,7 @@ __all__ = [
 
 BUDGET = 3_000  # evaluations, after which completeness is no longer claimed
 SEARCHED = 96  # first looks where nothing can be proved
+GLANCES = (0.2, 0.4, 0.6, 0.8, 0.9, 0.96, 1.0, 1.04, 1.1, 1.22, 1.5, 2.2, 4.0)  # first looks where all can be proved
 WIDTH = 10  # the range reaches to a tenth and to ten times the price
 DAY_NS = 86_400 * 10**9
 
@@ -246,11 +247,10 @@ def _within_limits(
 
 
 def _looks(single: Single, number: int, first: int, last: int, present: int, step_nano: int) -> list[int]:
-    """First ticks to look at: the present and a coarse grid; where nothing is proved, a finer one and strikes."""
-    count = 8 if single.bounded else SEARCHED
-    grid = np.exp(np.linspace(np.log(first), np.log(last), count))
-    ticks = {int(tick) for tick in grid} | {present, present + 1, first, last}
+    """First ticks to look at: the ends and the present; where nothing is proved, a grid and strikes as well."""
+    ticks = {first, last, *(int(present * share) for share in GLANCES)}
     if not single.bounded:
+        ticks |= {int(tick) for tick in np.exp(np.linspace(np.log(first), np.log(last), SEARCHED))} | {present + 1}
         mine = (single.legs.kind == 1) & (single.legs.underlying == number)
         ticks |= {int(k * NANO / r / step_nano) for k, r in zip(single.legs.strike[mine], single.legs.ratio[mine])}
     return sorted(tick for tick in ticks if first <= tick <= last)

@@ -8,11 +8,15 @@ for one account or a million, in either context (initial and maintenance).
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
+
 from seawall.core.errors import InputError
 from seawall.core.times import years_between
 from seawall.core.units import PPM
 from seawall.kernels.rows import LegArrays
 from seawall.kernels.tables import Tables
+
+NONE = np.zeros((1, 1), np.int64)  # in place of parameters that a kind of tables does not have
 
 
 class Model(ABC):
@@ -29,8 +33,13 @@ class Model(ABC):
     kind: ClassVar[int]
     certifies: ClassVar[bool] = True
     parameters: Any
-    step_move_ppm: int = 0
-    liquidation_fee_ppm: int = 0
+    step_move_ppm: int
+    liquidation_fee_ppm: int
+
+    def __init__(self, parameters: Any) -> None:
+        self.parameters = parameters
+        self.step_move_ppm = getattr(parameters, "step_move_ppm", 0)
+        self.liquidation_fee_ppm = getattr(parameters, "liquidation_fee_ppm", 0)
 
     @abstractmethod
     def tables(self, market: Any) -> Tables:
@@ -59,6 +68,30 @@ def check_discount(market: Any) -> None:
     years = years_between(market.as_of_ns, int(legs.expiry_ns[legs.right != 0].max(initial=0)))
     if -market.rate * years > 1.0:
         raise InputError("rate", f"{market.rate:g}, with an option of {years:.3g} years", "rate × years of -1 or more")
+
+
+def haircuts_nano(legs: Any) -> np.ndarray:
+    """int64[L]: the haircut of a lot's mark, nano, rounded up."""
+    pairs = zip(np.abs(legs.value_nano).tolist(), legs.haircut_ppm.tolist(), strict=True)
+    return np.array([-(-value * haircut // PPM) for value, haircut in pairs], np.int64)
+
+
+def tables_of(
+    legs: Any, values: np.ndarray, extra: np.ndarray, underlying_params: np.ndarray, scalars: Any, scenario_params: Any = NONE
+) -> Tables:
+    """Tables of a market's legs, for models that have no parameters per block."""
+    return Tables(
+        values=values,
+        extra=extra,
+        leg_block=legs.block,
+        leg_group=legs.strike_group,
+        leg_underlying=legs.underlying,
+        leg_right=legs.right,
+        block_params=NONE,
+        scenario_params=scenario_params,
+        underlying_params=underlying_params,
+        scalars=np.asarray(scalars, np.int64),
+    )
 
 
 def leg_arrays(legs: Any) -> LegArrays:

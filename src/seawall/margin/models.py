@@ -3,46 +3,45 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from seawall.core.errors import InputError
 from seawall.margin.model import Model
+from seawall.margin.parameters import changed
 
 
 def _fixed(**parameters: Any) -> Model:
     from seawall.margin.tiered import FixedModel, FixedParameters
 
-    return FixedModel(_parameters(FixedParameters, parameters))
+    return FixedModel(changed(FixedModel.name, FixedParameters(), parameters))
 
 
 def _cross(**parameters: Any) -> Model:
     from seawall.margin.tiered import CrossModel, CrossParameters
 
-    return CrossModel(_parameters(CrossParameters, parameters))
+    return CrossModel(changed(CrossModel.name, CrossParameters(), parameters))
 
 
 def _portfolio(**parameters: Any) -> Model:
     from seawall.margin.portfolio import PortfolioModel, PortfolioParameters
 
-    return PortfolioModel(_parameters(PortfolioParameters, parameters))
+    return PortfolioModel(changed(PortfolioModel.name, PortfolioParameters(), parameters))
 
 
 def _greeks(**parameters: Any) -> Model:
     from seawall.margin.greeks import GreeksModel, GreeksParameters
 
-    return GreeksModel(_parameters(GreeksParameters, parameters))
+    return GreeksModel(changed(GreeksModel.name, GreeksParameters(), parameters))
 
 
 def _expected_shortfall(**parameters: Any) -> Model:
     from seawall.margin.tail import ExpectedShortfallModel, ExpectedShortfallParameters
 
-    return ExpectedShortfallModel(_parameters(ExpectedShortfallParameters, parameters))
+    return ExpectedShortfallModel(changed(ExpectedShortfallModel.name, ExpectedShortfallParameters(), parameters))
 
 
 def _value_at_risk(**parameters: Any) -> Model:
     from seawall.margin.tail import ValueAtRiskModel, ValueAtRiskParameters
 
-    return ValueAtRiskModel(_parameters(ValueAtRiskParameters, parameters))
+    return ValueAtRiskModel(changed(ValueAtRiskModel.name, ValueAtRiskParameters(), parameters))
 
 
 def _derive_standard(**parameters: Any) -> Model:
@@ -95,15 +94,3 @@ def get(name: str, **parameters: Any) -> Model:
 def resolve(model: str | Model) -> Model:
     """A model given by name or as itself."""
     return get(model) if isinstance(model, str) else model
-
-
-def _parameters(kind: Any, given: dict[str, Any]) -> Any:
-    """Builds and checks a parameter struct; plain dicts and lists become the nested structs."""
-    for name in given:
-        if name not in kind.__struct_fields__:
-            expected = "one of " + ", ".join(kind.__struct_fields__)
-            raise InputError(f"parameters of {kind.__name__}", repr(name), expected)
-    try:
-        return msgspec.convert(given, kind, strict=True) if given else kind()
-    except msgspec.ValidationError as error:
-        raise InputError(f"parameters of {kind.__name__}", str(error), "the documented fields and types") from None

@@ -17,7 +17,8 @@ from seawall.core.errors import UnsafeParameters
 from seawall.kernels import cells, rows
 from seawall.kernels.board import NEVER, fill_cells, price_cells
 from seawall.kernels.tables import CELLS, Tables
-from seawall.margin.model import Model, check_discount, leg_arrays
+from seawall.margin.model import Model, check_discount, leg_arrays, tables_of
+from seawall.margin.parameters import check_bounds
 
 PPM = 1_000_000
 HALF = cells.NODES // 2  # spot cells on either side of no move
@@ -80,9 +81,7 @@ class PortfolioModel(Model):
 
     def __init__(self, parameters: PortfolioParameters) -> None:
         _check(parameters)
-        self.parameters = parameters
-        self.step_move_ppm = parameters.step_move_ppm
-        self.liquidation_fee_ppm = parameters.liquidation_fee_ppm
+        super().__init__(parameters)
 
     def range_of(self, underlying: str) -> int:
         return self.parameters.range_ppm.get(underlying, self.parameters.default_range_ppm)
@@ -169,20 +168,8 @@ class PortfolioModel(Model):
             extra,
         )
         p = self.parameters
-        return Tables(
-            values=values,
-            extra=extra,
-            leg_block=legs.block,
-            leg_group=legs.strike_group,
-            leg_underlying=legs.underlying,
-            leg_right=legs.right,
-            block_params=np.zeros((1, 1), np.int64),
-            scenario_params=np.zeros((1, 1), np.int64),
-            underlying_params=self.underlying_params(market.underlyings),
-            scalars=np.array(
-                [p.initial_factor_ppm, p.maintenance_factor_ppm, p.offset_ppm, p.short_minimum_ppm], np.int64
-            ),
-        )
+        scalars = [p.initial_factor_ppm, p.maintenance_factor_ppm, p.offset_ppm, p.short_minimum_ppm]
+        return tables_of(legs, values, extra, self.underlying_params(market.underlyings), scalars)
 
     def worst_label(self, index: int) -> str:
         if index < 0:
@@ -229,28 +216,20 @@ def window(correlation_ppm: int, step: int) -> tuple[int, int]:
 
 
 def _check(p: PortfolioParameters) -> None:
-    ranges = {**p.range_ppm, "other underlyings": p.default_range_ppm}
-    for name, value in ranges.items():
-        _within(f"range_ppm of {name}", value, 1, PPM - 1)
-        for tail in p.tails:
-            _within(f"tail of {name}", -(-value * abs(tail.ranges_ppm) // PPM), 1, PPM - 1)
-    for name, value in {**p.correlation_ppm, "other underlyings": p.default_correlation_ppm}.items():
-        _within(f"correlation_ppm of {name}", value, 0, PPM)
-    for field in ("offset_ppm", "vol_down_ppm", "short_minimum_ppm", "basis_ppm", "concentration_ppm"):
-        _within(field, getattr(p, field), 0, PPM)
-    for tail in p.tails:
-        _within("tail damping_ppm", tail.damping_ppm, 0, PPM)
-    _within("vol_up_ppm", p.vol_up_ppm, 0, 10 * PPM)
+    bounds = dict.fromkeys(("range_ppm", "default_range_ppm"), (1, PPM - 1))
+    shares = ("correlation_ppm", "default_correlation_ppm", "offset_ppm", "vol_down_ppm", "short_minimum_ppm", "basis_ppm")
+    bounds |= dict.fromkeys((*shares, "basis_per_year_ppm", "concentration_ppm"), (0, PPM))
+    bounds["vol_up_ppm"] = (0, 10 * PPM)
     # with powers up to one half a shocked total volatility grows with life, which the bounds use
-    _within("power_short_ppm", p.power_short_ppm, 0, PPM // 2)
-    _within("power_long_ppm", p.power_long_ppm, 0, PPM // 2)
-    _within("life_floor_days", p.life_floor_days, 1, 30)
-    _within("basis_per_year_ppm", p.basis_per_year_ppm, 0, PPM)
-    _within("concentration_from", p.concentration_from, 0, 9_000_000_000)
-    _within("maintenance_factor_ppm", p.maintenance_factor_ppm, 1, 10 * PPM)
-    _within("initial_factor_ppm", p.initial_factor_ppm, p.maintenance_factor_ppm, 10 * PPM)
-
-
-def _within(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise UnsafeParameters(f"portfolio parameter {name}", str(value), f"{low} to {high}")
+    bounds |= dict.fromkeys(("power_short_ppm", "power_long_ppm"), (0, PPM // 2))
+    bounds |= {"life_floor_days": (1, 30), "concentration_from": (0, 9_000_000_000)}
+    bounds["maintenance_factor_ppm"] = (1, 10 * PPM)
+    bounds["initial_factor_ppm"] = (p.maintenance_factor_ppm, 10 * PPM)
+    check_bounds(p, bounds)
+    for tail in p.tails:
+        if not 0 <= tail.damping_ppm <= PPM:
+            raise UnsafeParameters("damping_ppm of a tail", str(tail.damping_ppm), f"0 to {PPM:,}")
+        for name, value in {**p.range_ppm, "other underlyings": p.default_range_ppm}.items():
+            width_ppm = -(-value * abs(tail.ranges_ppm) // PPM)
+            if not 0 < width_ppm < PPM:
+                raise UnsafeParameters(f"tail of {name}", f"a move of {width_ppm} ppm", f"1 to {PPM - 1:,}")

@@ -17,6 +17,7 @@ from seawall.core.errors import InputError, UnsafeParameters
 from seawall.core.units import PPM
 from seawall.kernels.shocked import exponentials, logarithms
 from seawall.margin.draws import normals, stream, uniforms
+from seawall.margin.parameters import check_bounds
 
 FALL_MAX_PPM, RISE_MAX_PPM = 950_000, 900_000  # at the exposure limit the sums of any scenario still fit int64
 VOL_MOVE_MAX_PPM = 5_000_000
@@ -27,17 +28,42 @@ WARM_UP = 30  # periods whose mean square starts the filter
 Array = np.ndarray[Any, Any]
 
 
-class ScenarioParameters(msgspec.Struct, frozen=True, kw_only=True):
-    """Dicts are by underlying; `default_*` serves the others. Rates in ppm, volatilities per year.
+class FactorParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """How indices and volatilities move together. Dicts are by underlying; `default_*` serves the others. Rates in ppm.
 
-    source: monte-carlo, historical or filtered. horizon_hours: how long positions are held before they
-    are closed.
-    Monte Carlo: columns, seed; volatility_ppm of an index; correlation_ppm, its loading on the common
-    factor (two underlyings correlate by the product of theirs); degrees of freedom of the moves (0:
-    normal, else 3 or more); jumps_per_year, of all underlyings at once, of so many daily standard
-    deviations (jump_mean_ppm, negative: down; jump_deviation_ppm); vol_deviation_ppm, relative move of a
-    30-day volatility in a day; spot_vol_ppm, how strongly volatilities rise when prices fall;
-    jump_vol_ppm, what a jump adds to them.
+    horizon_hours: how long positions are held before they are closed. volatility_ppm: of an index, per
+    year. correlation_ppm: its loading on the common factor (two underlyings correlate by the product of
+    theirs). vol_deviation_ppm: relative standard deviation of a 30-day volatility in a day. spot_vol_ppm:
+    minus the correlation of an index with its volatility.
+    """
+
+    horizon_hours: int = 24
+    volatility_ppm: dict[str, int] = msgspec.field(default_factory=lambda: {"BTC": 550_000, "ETH": 750_000})
+    default_volatility_ppm: int = 1_100_000
+    correlation_ppm: dict[str, int] = msgspec.field(default_factory=lambda: {"BTC": 900_000, "ETH": 900_000})
+    default_correlation_ppm: int = 750_000
+    vol_deviation_ppm: int = 60_000
+    spot_vol_ppm: int = 500_000
+
+
+FACTOR_BOUNDS = {
+    "horizon_hours": (1, HOURS_PER_YEAR),
+    "volatility_ppm": (0, 10 * PPM),
+    "default_volatility_ppm": (0, 10 * PPM),
+    "correlation_ppm": (0, PPM),
+    "default_correlation_ppm": (0, PPM),
+    "vol_deviation_ppm": (0, PPM),
+    "spot_vol_ppm": (0, PPM),
+}
+
+
+class ScenarioParameters(FactorParameters, frozen=True, kw_only=True):
+    """On top of the factors'.
+
+    source: monte-carlo, historical or filtered.
+    Monte Carlo: columns, seed; degrees of freedom of the moves (0: normal, else 3 or more);
+    jumps_per_year, of all underlyings at once, of so many daily standard deviations (jump_mean_ppm,
+    negative: down; jump_deviation_ppm); jump_vol_ppm, what a jump adds to volatilities.
     History: history_ppm, relative moves of the index a period, oldest first; vol_history_ppm, those of
     volatilities (where there are none, vol_response_ppm of the index's absolute move); period_hours;
     decay_ppm, the weight of a period against the next (1,000,000: all alike); filter_ppm, the decay of
@@ -45,19 +71,12 @@ class ScenarioParameters(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     source: Literal["monte-carlo", "historical", "filtered"] = "monte-carlo"
-    horizon_hours: int = 24
     columns: int = 500
     seed: int = 1
-    volatility_ppm: dict[str, int] = msgspec.field(default_factory=lambda: {"BTC": 550_000, "ETH": 750_000})
-    default_volatility_ppm: int = 1_100_000
-    correlation_ppm: dict[str, int] = msgspec.field(default_factory=lambda: {"BTC": 900_000, "ETH": 900_000})
-    default_correlation_ppm: int = 750_000
     degrees: int = 4
     jumps_per_year: int = 12
     jump_mean_ppm: int = -2_000_000
     jump_deviation_ppm: int = 2_000_000
-    vol_deviation_ppm: int = 60_000
-    spot_vol_ppm: int = 500_000
     jump_vol_ppm: int = 200_000
     history_ppm: dict[str, tuple[int, ...]] = msgspec.field(default_factory=dict)
     vol_history_ppm: dict[str, tuple[int, ...]] = msgspec.field(default_factory=dict)
@@ -185,28 +204,18 @@ def filtered(logs: Array, decay: float) -> Array:
 
 def check_scenarios(p: ScenarioParameters) -> None:
     """Refuses what no scenarios can be made of; UnsafeParameters names the parameter."""
-    bounds = {
-        "horizon_hours": (1, HOURS_PER_YEAR),
+    bounds = FACTOR_BOUNDS | {
         "columns": (2, COLUMNS_MAX),
         "seed": (0, 2**63),
-        "default_volatility_ppm": (0, 10 * PPM),
-        "default_correlation_ppm": (0, PPM),
         "degrees": (0, 100),
         "jumps_per_year": (0, HOURS_PER_YEAR),
-        "vol_deviation_ppm": (0, PPM),
-        "spot_vol_ppm": (0, PPM),
         "period_hours": (1, HOURS_PER_YEAR),
         "decay_ppm": (500_000, PPM),
         "filter_ppm": (500_000, PPM - 1),
     }
-    for name, (low, high) in bounds.items():
-        _between(name, getattr(p, name), low, high)
+    check_bounds(p, bounds)
     if p.degrees in (1, 2):
         raise UnsafeParameters("degrees", str(p.degrees), "0, or 3 or more: below, moves have no variance")
-    for name, value in p.volatility_ppm.items():
-        _between(f"volatility of {name}", value, 0, 10 * PPM)
-    for name, value in p.correlation_ppm.items():
-        _between(f"correlation of {name}", value, 0, PPM)
     if p.source != "monte-carlo":
         _check_history(p)
 
@@ -215,15 +224,11 @@ def _check_history(p: ScenarioParameters) -> None:
     if not p.history_ppm:
         raise UnsafeParameters("history_ppm", f"none, with source {p.source}", "relative moves by underlying")
     count = len(next(iter(p.history_ppm.values())))
-    _between("periods of history", count, 2, COLUMNS_MAX)
+    if not 2 <= count <= COLUMNS_MAX:
+        raise UnsafeParameters("periods of history", str(count), f"2 to {COLUMNS_MAX:,}")
     for field in ("history_ppm", "vol_history_ppm"):
         for name, values in getattr(p, field).items():
             if len(values) != count:
                 raise UnsafeParameters(f"{field} of {name}", f"{len(values)} periods", f"{count}, as the others have")
             if min(values) <= -PPM or max(values) > 1_000 * PPM:
                 raise UnsafeParameters(f"{field} of {name}", "a fall of 100 % or more", "relative moves above -100 %")
-
-
-def _between(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise UnsafeParameters(name, str(value), f"{low:,} to {high:,}")

@@ -91,12 +91,12 @@ class Single:
         self.underlyings: tuple[str, ...] = market.underlyings
         self.tables: Tables = self.model.tables(self._board(self.legs, self.now_ns, market.instruments))
         self.arrays = leg_arrays(self.legs)
-        self._every = np.arange(len(shown), dtype=np.int32)
+        self.every = np.arange(len(shown), dtype=np.int32)
         self._fast = self.model.kind == TIERS or (self.model.kind == CELLS and hasattr(self.model, "shocks"))
         if self._fast and self.model.kind == CELLS:
             model_: Any = self.model
-            self._shocks = model_.shocks(self.underlyings)
-            self._constants = model_.constants(self.rate)
+            self.shocks = model_.shocks(self.underlyings)
+            self.constants = model_.constants(self.rate)
             self.steps = model_.anchor_steps(self.underlyings)
         self._gaps = np.full((len(shown), 3), NEVER)
         self._lot_count = np.abs(self.lots).astype(np.float64)
@@ -191,7 +191,7 @@ class Single:
             tables = self.tables
             if cells is not None:
                 tables = tables._replace(values=tables.values.copy(), extra=tables.extra.copy())
-            fill_tiers(arrays, self._every, index, now, self.rate, tables)
+            fill_tiers(arrays, self.every, index, now, self.rate, tables)
             return Rows(tables.values, tables.extra)
         values, extra, gaps = self.tables.values, self.tables.extra, self._gaps
         first, span = price_cells(index, self.steps), 1
@@ -201,7 +201,7 @@ class Single:
             gaps = np.full((len(self.lots), 3), NEVER)
             self._gaps[:] = NEVER
         fill_cells(
-            arrays, self._every, index, first, span, self.steps, 0, np.zeros(2), now, self._shocks, self._constants,
+            arrays, self.every, index, first, span, self.steps, 0, np.zeros(2), now, self.shocks, self.constants,
             self.model.parameters.short_minimum_ppm, gaps, values, extra,
         )  # fmt: skip
         return Rows(values, extra)

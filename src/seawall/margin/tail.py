@@ -17,7 +17,8 @@ from seawall.core.units import PPM
 from seawall.kernels import tail
 from seawall.kernels.shocked import logarithms
 from seawall.kernels.tables import TAIL, Tables
-from seawall.margin.model import Model, check_discount, leg_arrays
+from seawall.margin.model import Model, check_discount, haircuts_nano, leg_arrays, tables_of
+from seawall.margin.parameters import check_bounds
 from seawall.margin.scenarios import Moves, ScenarioParameters, check_scenarios, moves
 
 ROLE_OPTION = 3
@@ -73,9 +74,7 @@ class TailModel(Model):
     def __init__(self, parameters: ExpectedShortfallParameters) -> None:
         check_scenarios(parameters)
         _check(parameters)
-        self.parameters = parameters
-        self.step_move_ppm = parameters.step_move_ppm
-        self.liquidation_fee_ppm = parameters.liquidation_fee_ppm
+        super().__init__(parameters)
         self._moves: dict[tuple[str, ...], Moves] = {}
 
     def moves(self, underlyings: tuple[str, ...]) -> Moves:
@@ -139,22 +138,10 @@ class TailModel(Model):
             values,
         )
         extra = np.zeros((len(legs.kind), tail.EXTRAS), np.int64)
-        worth = np.abs(legs.value_nano)
-        extra[:, tail.EXTRA_CHARGE] = [-(-int(v) * int(h) // PPM) for v, h in zip(worth, legs.haircut_ppm, strict=True)]
-        extra[:, tail.EXTRA_NOTIONAL] = np.maximum(legs.notional_nano, worth)
+        extra[:, tail.EXTRA_CHARGE] = haircuts_nano(legs)
+        extra[:, tail.EXTRA_NOTIONAL] = np.maximum(legs.notional_nano, np.abs(legs.value_nano))
         extra[:, tail.EXTRA_NAKED] = np.where(legs.role == ROLE_OPTION, legs.notional_nano, 0)
-        return Tables(
-            values=values,
-            extra=extra,
-            leg_block=legs.block,
-            leg_group=legs.strike_group,
-            leg_underlying=legs.underlying,
-            leg_right=legs.right,
-            block_params=np.zeros((1, 1), np.int64),
-            scenario_params=found.weights_ppm[None, :].copy(),
-            underlying_params=self._underlying_params(market.underlyings),
-            scalars=self._scalars(),
-        )
+        return tables_of(legs, values, extra, self._underlying_params(market.underlyings), self._scalars(), found.weights_ppm[None, :].copy())
 
     def _underlying_params(self, underlyings: tuple[str, ...]) -> np.ndarray:
         p = self.parameters
@@ -226,15 +213,8 @@ def _check(p: ExpectedShortfallParameters) -> None:
             f"initial {p.initial_factor_ppm} ppm, maintenance {p.maintenance_factor_ppm} ppm",
             "0 < maintenance <= initial <= 10,000,000",
         )
-    if not 0 <= p.power_long_ppm <= 500_000 or not 0 <= p.power_short_ppm <= 500_000 or p.life_floor_days < 1:
-        raise UnsafeParameters("powers of the term", f"{p.power_short_ppm}, {p.power_long_ppm}", "0 to 500,000, from a day")
-    for name in ("short_minimum_ppm", "concentration_ppm", "volume_share_ppm"):
-        if not 0 <= getattr(p, name) <= PPM:
-            raise UnsafeParameters(name, str(getattr(p, name)), "0 to 1,000,000")
-    amounts = {"concentration_from": p.concentration_from, "default_daily_volume": p.default_daily_volume}
-    amounts |= {f"daily_volume of {name}": value for name, value in p.daily_volume.items()}
-    for name, value in amounts.items():
-        if not 0 <= value <= AMOUNT_MAX:
-            raise UnsafeParameters(name, str(value), f"0 to {AMOUNT_MAX:,}")
-    if not 1 <= p.close_days_max <= 365:
-        raise UnsafeParameters("close_days_max", str(p.close_days_max), "1 to 365")
+    bounds = dict.fromkeys(("power_short_ppm", "power_long_ppm"), (0, PPM // 2))
+    bounds |= dict.fromkeys(("short_minimum_ppm", "concentration_ppm", "volume_share_ppm"), (0, PPM))
+    bounds |= dict.fromkeys(("concentration_from", "daily_volume", "default_daily_volume"), (0, AMOUNT_MAX))
+    bounds |= dict.fromkeys(("life_floor_days", "close_days_max"), (1, 365))
+    check_bounds(p, bounds)

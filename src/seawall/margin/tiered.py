@@ -17,7 +17,7 @@ from seawall.core.errors import UnsafeParameters
 from seawall.kernels import tiers
 from seawall.kernels.tables import TIERS, Tables
 from seawall.kernels.tier_rows import fill_tiers
-from seawall.margin.model import Model, check_discount, leg_arrays
+from seawall.margin.model import Model, check_discount, leg_arrays, tables_of
 
 PPM = 1_000_000
 SPOT, OPTION_ROLE, COIN = 0, 3, 5
@@ -125,9 +125,7 @@ class TieredModel(Model):
     truncates: ClassVar[bool] = False
 
     def __init__(self, parameters: Any) -> None:
-        self.parameters = parameters
-        self.step_move_ppm = parameters.step_move_ppm
-        self.liquidation_fee_ppm = parameters.liquidation_fee_ppm
+        super().__init__(parameters)
         for name, tier_set in self._named_sets():
             check_tiers(name, tier_set)
 
@@ -156,18 +154,8 @@ class TieredModel(Model):
         extra[:, tiers.EXTRA_HAIRCUT] = legs.haircut_ppm
         extra[:, tiers.EXTRA_OPEN_INTEREST] = legs.open_interest_lots
         extra[:, tiers.EXTRA_COLLATERAL] = (legs.role == SPOT) | (legs.role == COIN)
-        tables = Tables(
-            values=np.zeros((count, 1), np.int64),
-            extra=extra,
-            leg_block=legs.block,
-            leg_group=legs.strike_group,
-            leg_underlying=legs.underlying,
-            leg_right=legs.right,
-            block_params=np.zeros((1, 1), np.int64),
-            scenario_params=rows,
-            underlying_params=np.zeros((len(market.underlyings), 1), np.int64),
-            scalars=np.array([int(self.truncates), len(first) - 1, 0, 0, *first], np.int64),
-        )
+        none = np.zeros((len(market.underlyings), 1), np.int64)
+        tables = tables_of(legs, np.zeros((count, 1), np.int64), extra, none, [int(self.truncates), len(first) - 1, 0, 0, *first], rows)
         every = np.arange(count, dtype=np.int32)
         fill_tiers(leg_arrays(legs), every, legs.index, market.as_of_ns, market.rate, tables)
         return tables

@@ -7,6 +7,7 @@ of a running engine.
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from seawall.kernels.account import evaluate_one
 from seawall.margin.evaluate import Result
 from seawall.margin.model import Model
 from seawall.margin.models import resolve
+from seawall.market.legs import CONSTANT, ROLE_COIN
 
 Trades = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -30,6 +32,14 @@ class Calculator:
         self.accounts = book.bind(market)
         self.row = {name: k for k, name in enumerate(self.accounts.names)}
         self.tables = self.model.tables(market)
+
+    @cached_property
+    def position_of(self) -> np.ndarray:
+        """int64[L]: legs of one position have one number, their instrument's. An inverse contract goes with its coin,
+        which all inverse contracts of the underlying share, so that they are one position (numbers below 0)."""
+        legs = self.market.legs
+        inverse = (legs.kind == CONSTANT) | (legs.role == ROLE_COIN)
+        return np.where(inverse, -1 - legs.underlying.astype(np.int64), legs.instrument)
 
     def what_if(self, account: str, trades: Trades) -> Result:
         """One row: the account with trades (instrument, signed quantity) done at the mark."""

@@ -136,7 +136,8 @@ def _decisions(axis: Axes, replay: Replay) -> None:
     middles, previous = [], samples[0]
     rates: dict[str, list[float]] = {kind: [] for kind in _KIND_COLOURS}
     for sample in samples[1:]:
-        seconds = max((sample.at_ns - previous.at_ns) * 1e-9, 1e-9)
+        # where ticks are rarer than samples, several samples have the time of one tick
+        seconds = max(sample.at_ns - previous.at_ns, replay.step_ns) * 1e-9
         middles.append(np.datetime64(sample.at_ns, "ns").astype("datetime64[ms]").astype(object))
         for kind, rate in rates.items():
             rate.append((sample.decisions.get(kind, 0) - previous.decisions.get(kind, 0)) / seconds)
@@ -145,6 +146,7 @@ def _decisions(axis: Axes, replay: Replay) -> None:
         if any(rate):
             axis.plot(middles, rate, color=_KIND_COLOURS[kind], linewidth=1.1, label=kind.replace("_", " "))
     if axis.lines:
-        axis.set_yscale("symlog", linthresh=0.1)
+        if max(map(max, rates.values())) > 1.0:
+            axis.set_yscale("symlog", linthresh=0.1)
         axis.legend(fontsize=8, ncols=4, frameon=False, loc="upper left")
     axis.set_ylabel("decisions / s")

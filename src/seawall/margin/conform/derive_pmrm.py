@@ -79,7 +79,7 @@ def judge(data: dict[str, Any], vector: dict[str, Any], check: Check) -> None:
     if "mtm" in expected:
         check.close("mtm", expected["mtm"], figures.equity, RELATIVE, figures.floor)
     if version == 1:
-        _compare_v1(parameters, portfolio, figures, expected.get("components", {}), check)
+        _compare_v1(parameters, portfolio, figures, (expected.get("components") or {}), check)
     else:
         _compare_v2(parameters, portfolio, figures, given, expected, check)
     _compare_integers(parameters, portfolio, figures, check)
@@ -167,6 +167,11 @@ def _compare_v2(
         check.exact("worst", want, want if want in kinds else min(kinds))
 
 
+@reads
+def _flat(pairs: Any) -> list[Any]:
+    return [value for pair in pairs for value in pair]
+
+
 def _compare_expiries(
     parameters: PortfolioParameters,
     portfolio: Portfolio,
@@ -180,9 +185,8 @@ def _compare_expiries(
     up, down = vol_multiples(parameters, board.seconds)
     rows = expiry_blocks(given)
     if "discount_factors" in expected:
-        flat = [value for pair in expected["discount_factors"] for value in pair]
         found = [float(side[block]) for block in rows for side in (gain, debt)]
-        check.all_close("discount_factors", flat, found, RELATIVE)
+        check.all_close("discount_factors", _flat(expected["discount_factors"]), found, RELATIVE)
     if "option_mtm_per_expiry" in expected:
         sums = [float(figures.marks[(board.block == block) & (board.kind == OPTION)].sum()) for block in rows]
         check.all_close("option_mtm_per_expiry", expected["option_mtm_per_expiry"], sums, RELATIVE, figures.floor)

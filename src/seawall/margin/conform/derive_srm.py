@@ -58,7 +58,7 @@ def judge(data: dict[str, Any], vector: dict[str, Any], check: Check) -> None:
             check.close(name, expected[name], figures[name], RELATIVE, floor)
     if "mtm" in expected:
         check.close("mtm", expected["mtm"], figures["mtm"], RELATIVE, floor)
-    for name, value in expected.get("components", {}).items():
+    for name, value in (expected.get("components") or {}).items():
         if name in figures and value is not None:
             check.close(name, value, figures[name], RELATIVE, floor)
     noise = NOISE * figures["gross"]

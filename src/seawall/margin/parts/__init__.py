@@ -4,6 +4,6 @@ Every file gives, for one account, nano or micro per leg and component. They ret
 on integers, so that what they add up to is the kernel's figure; `explain.py` checks that it is.
 """
 
-from seawall.margin.parts.shares import SPLIT, Parts, parts_of
+from seawall.margin.parts.shares import Parts, parts_of
 
-__all__ = ["SPLIT", "Parts", "parts_of"]
+__all__ = ["Parts", "parts_of"]

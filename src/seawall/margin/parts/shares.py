@@ -7,12 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, TIERS, Tables
+from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, QUADRATIC, TAIL, TIERS, Tables
 
-__all__ = ["SPLIT", "Columns", "Parts", "ScenarioLoss", "columns_of", "nothing", "parts_of"]
-
-
-SPLIT = (TIERS, CELLS, BLOCKS, PAYOFF)  # kinds of tables that `parts_of` takes apart
+__all__ = ["Columns", "Parts", "ScenarioLoss", "columns_of", "nothing", "parts_of"]
 
 
 class ScenarioLoss(NamedTuple):
@@ -44,7 +41,7 @@ class Parts(NamedTuple):
     """
 
     cash: int
-    equity: list[int]
+    equity: Sequence[int] | np.ndarray
     columns: Columns
     scenarios: list[ScenarioLoss]
     decided_by: str
@@ -64,9 +61,10 @@ def nothing(cash_nano: int) -> Parts:
 
 def parts_of(kind: int, tables: Tables, legs: np.ndarray, lots: np.ndarray, cash_nano: int) -> Parts:
     """The parts of one account. legs: int32[n], rising; lots: int64[n]."""
-    from seawall.margin.parts import blocks, cells, payoff, tiers
+    from seawall.margin.parts import blocks, cells, greeks, payoff, tails, tiers
 
-    split: Any = {TIERS: tiers.split, CELLS: cells.split, BLOCKS: blocks.split, PAYOFF: payoff.split}[kind]
+    files = {TIERS: tiers, CELLS: cells, BLOCKS: blocks, PAYOFF: payoff, TAIL: tails, QUADRATIC: greeks}
+    split: Any = files[kind].split
     found: Parts = split(tables, legs, lots, cash_nano)
     names, initial, maintenance = found.columns
     kept = (initial | maintenance).any(axis=1)

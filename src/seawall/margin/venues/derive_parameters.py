@@ -15,7 +15,7 @@ VOL_SHOCKS = ("none", "up", "down", "linear", "abs")
 NONE, UP, DOWN, LINEAR, ABS = range(5)
 
 
-class Scenario(msgspec.Struct, frozen=True):
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """spot: multiple of the forward; vol: one of VOL_SHOCKS; dampening: share that counts.
 
     `linear` and `abs` turn or bend the smile of each expiry and count both ways; their spot must be 1.
@@ -26,7 +26,7 @@ class Scenario(msgspec.Struct, frozen=True):
     dampening: float = 1.0
 
 
-class SkewShock(msgspec.Struct, frozen=True, kw_only=True):
+class SkewShock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How far the smile may turn (linear) or bend (abs); §4 of the research notes."""
 
     linear_base_cap: float = 0.25
@@ -146,7 +146,7 @@ def check_portfolio(parameters: PortfolioParameters) -> None:
         raise InputError("derive-portfolio factors", "a negative factor", "im_factor >= 0 and mm_factor >= 0")
 
 
-class StandardMarket(msgspec.Struct, frozen=True, kw_only=True):
+class StandardMarket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Standard manager, one market. Thresholds are confidences; `oracle_factor` prices their lack."""
 
     perp_mm: float = 0.20

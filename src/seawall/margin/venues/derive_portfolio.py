@@ -12,6 +12,7 @@ import numpy as np
 from seawall.kernels import blocks
 from seawall.kernels.tables import BLOCKS, Tables
 from seawall.margin.model import Model
+from seawall.margin.parameters import changed
 from seawall.margin.venues.derive_parameters import PortfolioParameters, check_portfolio, mainnet_portfolio
 from seawall.margin.venues.derive_values import (
     HEDGE,
@@ -28,7 +29,6 @@ from seawall.margin.venues.listed import (
     check_listed,
     factor_down,
     factor_up,
-    merge,
     nano_down,
     nano_up,
 )
@@ -43,7 +43,7 @@ class DerivePortfolioModel(Model):
 
     def __init__(self, parameters: PortfolioParameters) -> None:
         check_portfolio(parameters)
-        self.parameters = parameters
+        super().__init__(parameters)
 
     def tables(self, market: Any) -> Tables:
         check_listed(self.name, market, ("spot", "perpetual", "option"))
@@ -62,7 +62,7 @@ class DerivePortfolioModel(Model):
 
 def derive_portfolio(version: int = 2, **parameters: Any) -> DerivePortfolioModel:
     """The model with mainnet's parameters of a version, overridden by keyword."""
-    return DerivePortfolioModel(merge(mainnet_portfolio(version), parameters))
+    return DerivePortfolioModel(changed(DerivePortfolioModel.name, mainnet_portfolio(version), parameters))
 
 
 def market_board(parameters: PortfolioParameters, market: Any) -> Board:

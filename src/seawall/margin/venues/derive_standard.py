@@ -14,6 +14,7 @@ from seawall.core.errors import InputError
 from seawall.kernels import payoff, shocked
 from seawall.kernels.tables import PAYOFF, Tables
 from seawall.margin.model import Model
+from seawall.margin.parameters import changed
 from seawall.margin.venues.derive_parameters import StandardMarket, StandardParameters, mainnet_standard
 from seawall.margin.venues.derive_values import YEAR_SECONDS
 from seawall.margin.venues.listed import (
@@ -22,7 +23,6 @@ from seawall.margin.venues.listed import (
     check_listed,
     factor_down,
     factor_up,
-    merge,
     nano_down,
     nano_up,
 )
@@ -72,7 +72,7 @@ class DeriveStandardModel(Model):
 
     def __init__(self, parameters: StandardParameters) -> None:
         check_standard(parameters)
-        self.parameters = parameters
+        super().__init__(parameters)
 
     def tables(self, market: Any) -> Tables:
         check_listed(self.name, market, ("spot", "perpetual", "option"))
@@ -81,7 +81,7 @@ class DeriveStandardModel(Model):
 
 def derive_standard(**parameters: Any) -> DeriveStandardModel:
     """The model with mainnet's parameters, overridden by keyword."""
-    return DeriveStandardModel(merge(mainnet_standard(), parameters))
+    return DeriveStandardModel(changed(DeriveStandardModel.name, mainnet_standard(), parameters))
 
 
 def check_standard(parameters: StandardParameters) -> None:

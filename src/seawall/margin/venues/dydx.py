@@ -16,9 +16,10 @@ import numpy as np
 from seawall.core.errors import UnsafeParameters
 from seawall.kernels import tiers
 from seawall.kernels.tables import Tables
+from seawall.margin.parameters import changed
 from seawall.margin.tiered import PPM, Tier, TieredModel, check_interest
 from seawall.margin.venues.dydx_rules import maintenance_ppm
-from seawall.margin.venues.listed import check_listed, merge
+from seawall.margin.venues.listed import check_listed
 
 
 class LiquidityTier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,7 +91,7 @@ class DydxModel(TieredModel):
 
 def dydx(**parameters: Any) -> DydxModel:
     """The model with the default tiers, overridden by keyword."""
-    return DydxModel(merge(DydxParameters(), parameters))
+    return DydxModel(changed(DydxModel.name, DydxParameters(), parameters))
 
 
 def check_parameters(parameters: DydxParameters) -> None:

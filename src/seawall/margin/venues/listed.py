@@ -1,8 +1,7 @@
-"""Shared by the venue models: what a venue lists, its parameters with changes, floats into nano."""
+"""Shared by the venue models: what a venue lists, floats into nano."""
 
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 import numpy as np
 
 from seawall.core.errors import InputError, LimitExceeded
@@ -12,8 +11,6 @@ NANO = 1e9
 NANO_LIMIT = 2.0**62
 FACTOR_LIMIT = 2.0**14
 ROLE_SPOT, ROLE_OPTION = 0, 3
-
-P = TypeVar("P", bound=msgspec.Struct)
 
 
 def check_listed(model: str, market: Any, kinds: tuple[str, ...]) -> None:
@@ -27,23 +24,8 @@ def check_listed(model: str, market: Any, kinds: tuple[str, ...]) -> None:
         elif instrument.is_forward_start:
             what = f"forward-start {what}"
         if what not in kinds:
-            raise InputError(f"model {model}, instrument {symbol}", f"a {what}", "one of " + ", ".join(kinds))
-
-
-def merge(defaults: P, given: dict[str, Any]) -> P:
-    """`defaults` with some fields replaced; nested dicts and lists become the nested structs.
-
-    Raises InputError for a name or a type that the parameters do not have.
-    """
-    names = type(defaults).__struct_fields__
-    for name in given:
-        if name not in names:
-            raise InputError(f"parameters of {type(defaults).__name__}", name, "one of " + ", ".join(names))
-    plain = msgspec.to_builtins(defaults) | msgspec.to_builtins(given)
-    try:
-        return msgspec.convert(plain, type(defaults), strict=True)
-    except msgspec.ValidationError as error:
-        raise InputError(f"parameters of {type(defaults).__name__}", str(error), "the documented types") from None
+            article = "an" if what[0] in "aeiou" else "a"
+            raise InputError(f"model {model}, instrument {symbol}", f"{article} {what}", "one of " + ", ".join(kinds))
 
 
 def nano_down(values: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Why an account's margin is what it is, through the Python API, for accounts of twenty positions.
 
 Every question is about another account of a prepared Calculator: all parts of equity and of both margins, all
-scenarios, and what each position saves. Wall time of every single call, and its 99th percentile.
+scenarios, and what each position saves; names and words are made when they are read. Wall time of every single call, and its 99th percentile.
 """
 
 from __future__ import annotations

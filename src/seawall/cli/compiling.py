@@ -124,14 +124,6 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _link_inner() -> None:
-    """Before any kernel is imported: what only compiled code calls becomes a part of that, and is nothing by itself."""
-    from seawall.cli import linking
-    from seawall.kernels import compiled
-
-    compiled.inner = linking.inner
-
-
 def with_room(function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls the function with arguments. CPython takes the memory of frames from the system in pieces of 16 kB and
     gives each back at once, so that a loop whose calls cross the end of a piece pays for a page fault at every call:
@@ -145,5 +137,4 @@ with_room.__code__ = with_room.__code__.replace(co_stacksize=_ROOM)
 if __name__ == "__main__":
     gc.disable()  # a twelfth of the time, for about 100 MB
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _link_inner()
     with_room(compile_step, sys.argv[1])

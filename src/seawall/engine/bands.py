@@ -276,7 +276,7 @@ def bend(scratch, count, slot):
         out[BY_STRAY + 1] = penalty(rule, UPPER, below, above, 2.0)
 
 
-@inner
+@once
 def early(rule, share):
     """The part of the stray that there is at most up to a share of the way: 4·s·(1 - s) at s."""
     return min(1.0, rule[STRAY_RATE] * share)
@@ -297,7 +297,7 @@ def total_bend(scratch, count, which, slot):
     return out
 
 
-@inner
+@once
 def stray_of(scratch, i, which):
     """What a mix of one underlying with the stage may leave its chord by."""
     return scratch.bend[i, BY_STRAY + (0 if which == LOWER else 1)]

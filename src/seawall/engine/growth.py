@@ -38,7 +38,7 @@ def reach(scratch, count, joint, cash):
     return best
 
 
-@inner
+@once
 def _drop(scratch, i, which, j):
     """How much nearer to its line one underlying's part is in the stage than in the band so far."""
     if which == LOWER:
@@ -61,7 +61,7 @@ def _advance(scratch, i, side, share, joint):
     scratch.edges[i, side] += share * (scratch.ends[STAGE, i, side] - scratch.edges[i, side])
 
 
-@inner
+@once
 def _takes(scratch, i, which, j):
     """What one underlying takes at most of the distance to a line for each share of the way; where strays are
     there at once, besides them."""

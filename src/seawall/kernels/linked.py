@@ -47,7 +47,7 @@ class _Compiler(Compiler):
 
 
 class _Linked(CPUDispatcher):
-    """A function for compiled code. Python may call it, which tests do: then it is compiled once more, as usual."""
+    """A function for compiled code. Python may call it, as tests do: then it is compiled once more, as usual."""
 
     @cached_property
     def _alone(self) -> Any:

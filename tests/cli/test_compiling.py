@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -226,3 +227,20 @@ print(before == [len(kernel.signatures) for kernel in kernels], max(before))
 @pytest.mark.parametrize("model", ["portfolio", "fixed"])
 def test_the_child_compiles_for_the_very_types_that_the_demo_calls_with(model):
     assert run_python(SAME_TYPES, model) == ["True", "1"]
+
+
+def deepest_faults(depth, calls):
+    """The most page faults of a loop of that many calls, over all depths of frames up to `depth`."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(calls):
+        nothing()
+    here = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    return max(here, deepest_faults(depth - 1, calls) if depth else 0)
+
+
+def nothing():
+    pass
+
+
+def test_with_room_no_depth_of_frames_is_where_every_call_faults():
+    assert compiling.with_room(deepest_faults, 300, 2000) < 500

@@ -32,6 +32,7 @@ FOUND = [
     ("portfolio", 158),
     ("portfolio", 386),
     ("fixed", 1000928),  # a jump of one underlying's vols left the nodes of another as they were
+    ("greeks", 1008512),  # gamma at a strike in its last minutes left int64
 ]
 
 

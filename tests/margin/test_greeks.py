@@ -55,6 +55,16 @@ def test_a_linear_book_is_the_closed_form(first, second):
     assert found.maintenance_margin_micro[0] == pytest.approx(2.5 * deviation * PPM, rel=1e-7, abs=20)
 
 
+@pytest.mark.parametrize("hours", [1 / 3600, 0.01, 1.0])
+def test_gamma_at_the_strike_is_never_more_than_the_whole_move(hours):
+    at = market([option("call", "call", 100_000, hours, 0.5)], {"BTC": 100_000})
+    values = sw.models.get("greeks").tables(at).values
+    step_nano = 100_000 * 0.55 / np.sqrt(365) * float(at.legs.lot[0]) * 1e9
+    assert 0 < values[0, quadratic.COLUMN_GAMMA] <= step_nano / 2.5
+    if hours < 0.1:  # the expansion alone would say several times that
+        assert values[0, quadratic.COLUMN_GAMMA] == pytest.approx(step_nano / 2.5, rel=1e-9)
+
+
 def test_a_short_straddle_pays_for_gamma_and_vega_and_a_long_one_for_vega():
     rows = [option(name, name, 100_000, 240, 0.5) for name in ("call", "put")]
     at = market(rows, {"BTC": 100_000})

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["beside"]
 
 _LOG = logging.getLogger("seawall.cli.compiling")
+_ROOM = 1 << 17  # places on the interpreter's stack: a megabyte
 # Types do not depend on sizes, and a perpetual is what every model can margin.
 _SMALLEST = {
     "as_of": "2025-10-10T00:00:00Z",
@@ -123,18 +124,17 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _without_wrappers() -> None:
-    """Nothing in this process calls what is called from compiled code alone, so that needs no entry from Python or
-    C: a quarter of the time. Before any of it loads; such a call would crash."""
-    from numba import njit
+def with_room(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls the function with arguments. CPython takes the memory of frames from the system in pieces of 16 kB and
+    gives each back at once, so that a loop whose calls cross the end of a piece pays for a page fault at every call:
+    at the depth that Numba reaches, a million of them and a fifth of the time. The frame of this function says that
+    it needs a megabyte, of which it uses nothing; the piece that it gets holds two, and all frames above it."""
+    return function(*arguments)
 
-    from seawall.kernels import compiled
 
-    compiled.inner = njit(error_model="numpy", _nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
+with_room.__code__ = with_room.__code__.replace(co_stacksize=_ROOM)
 
 if __name__ == "__main__":
     gc.disable()  # a twelfth of the time, for about 100 MB
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _without_wrappers()
-    compile_step(sys.argv[1])
+    with_room(compile_step, sys.argv[1])

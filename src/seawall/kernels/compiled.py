@@ -2,7 +2,7 @@
 their callers hold. Numba would otherwise count, atomically, every view of a row; here that costs more
 than the arithmetic, and half of the compile time.
 
-`inner` is for what compiled code calls, `entry` for what Python calls (kept on disk, and the lock of
+`inner` is for what compiled code calls (see `linked.py`), `entry` for what Python calls (kept on disk, and the lock of
 the interpreter released), `once` for what is called from one place: it becomes a part of its caller,
 where `inner` would be optimised and translated by itself first. None may allocate an array or return
 one to Python.
@@ -10,6 +10,8 @@ one to Python.
 
 from numba import njit
 
-inner = njit(error_model="numpy", _nrt=False)
+from seawall.kernels.linked import linked
+
+inner = linked(error_model="numpy", _nrt=False)
 entry = njit(error_model="numpy", _nrt=False, nogil=True, cache=True)
 once = njit(error_model="numpy", _nrt=False, inline="always")

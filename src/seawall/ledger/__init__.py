@@ -1,1 +1,1 @@
-"""What is owned: books as files hold them, and accounts as arrays of integers."""
+"""What is owned: books as files hold them, accounts as arrays of integers, and the ledger that records them."""

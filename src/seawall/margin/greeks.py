@@ -86,7 +86,9 @@ class GreeksModel(Model):
         linear = np.where(legs.kind == LINEAR, legs.value_nano * deviation, 0.0)
         values[:, quadratic.COLUMN_DELTA] = np.floor(np.where(legs.right != 0, found["delta"] * step * lot_nano, linear))
         values[:, quadratic.COLUMN_VEGA] = np.floor(found["vega"] * vol_step * lot_nano)
-        values[:, quadratic.COLUMN_GAMMA] = np.floor(0.5 * found["gamma"] * step * step * lot_nano)
+        # an option moves by no more than its forward does, however great its gamma at the strike in its last hour
+        most = step * PPM / p.maintenance_deviations_ppm
+        values[:, quadratic.COLUMN_GAMMA] = np.floor(np.minimum(0.5 * found["gamma"] * step * step, most) * lot_nano)
         extra = np.zeros((count, quadratic.EXTRAS), np.int64)
         extra[:, quadratic.EXTRA_CHARGE] = haircuts_nano(legs)
         extra[:, quadratic.EXTRA_NAKED] = np.where(legs.role == ROLE_OPTION, legs.notional_nano, 0)

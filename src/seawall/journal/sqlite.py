@@ -167,4 +167,7 @@ def reader(path: Path) -> sqlite3.Connection:
             raise
         # A folder that cannot be written to, and nothing waiting in the write-ahead log: the database is all there is.
         connection = sqlite3.connect(f"{address}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    except UNREADABLE:
+        connection.close()  # left open it would keep an index of the write-ahead log that nobody checks again
+        raise
     return connection

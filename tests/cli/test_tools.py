@@ -115,7 +115,7 @@ def test_a_corridor_in_a_leaders_coordinates_is_shown_with_them(capsys):
 
 
 def test_a_model_without_certificates_says_that_it_has_no_corridor(folder):
-    words = ("liquidation-price", "book.csv", "market.json", "alice", "--model", "expected-shortfall", "--corridor")
+    words = ("liquidation-price", "book.csv", "market.json", "alice", "--model", "derive-portfolio", "--corridor")
     corridor = answer(*words)["corridor"]
     assert (corridor["underlyings"], corridor["until"]) == ([], None)
     assert "no certificates" in corridor["none"]

@@ -17,19 +17,34 @@ from seawall.engine.book import EngineBook
 from seawall.engine.state import CASH, LENGTH, ORDER_LENGTH, ORDER_START, START
 from seawall.engine.step import next_level
 from seawall.engine.sweeper import Sweeper
+from seawall.kernels import rows
 from seawall.kernels.account import evaluate_accounts
 from seawall.kernels.orders import LEG, LOTS
 from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model
 from seawall.margin.single import restrict
-from seawall.margin.slopes import EQUITY, FOREVER_NS, INITIAL, MAINTENANCE, RUNGS, AccountSlopes, Positions, account_slopes
+from seawall.margin.slopes import (
+    EQUITY,
+    FOREVER_NS,
+    INITIAL,
+    MAINTENANCE,
+    RUNGS,
+    AccountSlopes,
+    Positions,
+    account_slopes,
+)
 
 NEVER = np.int64(2**63 - 1)
 TIME_SHARE = 0.1  # of an account's distance to its line, that the passing of time may take
+LEAST_SLOPE = 1e-9  # nano: instead of none, to divide by
 LEAST_BAND = 1e-7  # a narrower one is none
 JITTER_BAND, JITTER_TIME = 0.05, 0.25  # most that a hash of the account takes off, so that not all end at once
 WHOLE = 0.5  # more than this part of the legs: the whole board is made
+BANKRUPT = 3
+# by status: the margin whose line must not be reached from above, and from below
+BELOW = (INITIAL, MAINTENANCE, EQUITY, EQUITY)
+ABOVE = (INITIAL, INITIAL, MAINTENANCE, MAINTENANCE)
 
 
 class Banded(Sweeper):
@@ -51,6 +66,8 @@ class Banded(Sweeper):
         self.made_by: Model = model
         self.rebuilt = False  # parameters have changed and nobody has been evaluated with them
         self.touched = self.certified = 0
+        self.woken = np.zeros(0, np.int64)  # by the latest event
+        self.latest: tuple[int, np.ndarray, Any] = (-1, np.zeros(0, np.int32), None)
         number = np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         self.shade = (number >> np.uint64(40)).astype(np.float64) / 2.0**24
 
@@ -119,7 +136,7 @@ class Banded(Sweeper):
         old, new = self.desk.base.legs, market.legs
         moved = (old.ratio != new.ratio) | ((old.iv != new.iv) & ~np.isnan(new.iv))
         moved |= (old.value_num != new.value_num) | (old.value_den != new.value_den)
-        moved |= (new.kind == CONSTANT) & (old.value_nano != new.value_nano)
+        moved |= (new.kind == rows.CONSTANT) & (old.value_nano != new.value_nano)
         self.desk.base = market
         woken = np.zeros(len(self.levels), np.bool_)
         for u in np.unique(new.underlying[moved]):
@@ -127,7 +144,14 @@ class Banded(Sweeper):
         return self._wake(woken, at_ns)
 
     def _board(self, which: np.ndarray) -> Any:
-        """The legs `which` at present prices, as a model takes a market."""
+        """The legs `which` at present prices, as a model takes a market; the latest is kept."""
+        version, legs, board = self.latest
+        if version == self.version and np.array_equal(legs, which):
+            return board
+        self.latest = (self.version, which, self._made(which))
+        return self.latest[2]
+
+    def _made(self, which: np.ndarray) -> Any:
         base = self.desk.base
         legs = base.legs if len(which) == len(base.legs) else restrict(base.legs, which)
         return SimpleNamespace(
@@ -146,8 +170,8 @@ class Banded(Sweeper):
             if len(stale) == 0:
                 return
             if len(stale) <= WHOLE * len(self.stamp):
-                rows = self.model.tables(self._board(stale.astype(np.int32)))
-                self.tables.values[stale], self.tables.extra[stale] = rows.values, rows.extra
+                made = self.model.tables(self._board(stale.astype(np.int32)))
+                self.tables.values[stale], self.tables.extra[stale] = made.values, made.extra
                 self.stamp[stale] = self.version
                 return
         self.tables = self.model.tables(self._board(np.arange(len(self.stamp), dtype=np.int32)))
@@ -161,6 +185,7 @@ class Banded(Sweeper):
     def _process(self, woken: np.ndarray) -> np.ndarray:
         """Evaluates these accounts, gives them new bands, and returns the changes of status."""
         self.rebuilt = False
+        self.woken = woken
         self.touched += len(woken)
         if len(woken) == 0:
             return np.zeros((0, 6), np.int64)
@@ -171,9 +196,8 @@ class Banded(Sweeper):
         self._fresh(leg[at])
         figures = np.zeros((len(woken), 4), np.int64)
         ends = np.cumsum(lengths)
-        evaluate_accounts(
-            self.model.kind, self.tables, ends - lengths, ends, leg[at], lots[at], np.ascontiguousarray(table[:, CASH]), figures
-        )
+        cash = np.ascontiguousarray(table[:, CASH])
+        evaluate_accounts(self.model.kind, self.tables, ends - lengths, ends, leg[at], lots[at], cash, figures)
         for k in np.flatnonzero(table[:, ORDER_LENGTH]):
             figures[k] = self._with_orders(int(woken[k]), figures[k])
         before = self.levels[woken]
@@ -189,9 +213,9 @@ class Banded(Sweeper):
         """New bands from exact figures."""
         positions, held = self._positions(woken)
         board = self._board(held)
-        rows = self.tables._replace(values=self.tables.values[held], extra=self.tables.extra[held])
-        slopes = self.model.slopes(board, rows)
-        worth = np.maximum(board.legs.limit_nano, np.abs(rows.values[:, 0])).astype(np.float64)
+        tables = self.tables._replace(values=self.tables.values[held], extra=self.tables.extra[held])
+        slopes = self.model.slopes(board, tables)
+        worth = np.maximum(board.legs.limit_nano, np.abs(tables.values[:, 0])).astype(np.float64)
         cash = self.book.accounts[woken, CASH].astype(np.float64)
         found = account_slopes(slopes, board.legs.underlying, worth, positions, cash)
         move, ends = self._room(woken, figures, found)
@@ -209,32 +233,35 @@ class Banded(Sweeper):
     def _room(self, woken: np.ndarray, figures: np.ndarray, found: AccountSlopes) -> tuple[np.ndarray, np.ndarray]:
         """(the relative move that stands, 0 where none does; for how long, ns) of accounts at exact figures."""
         level = self.levels[woken]
-        release = self.hysteresis_ppm / PPM
-        equity, margin = figures[:, 0].astype(np.float64), figures[:, 1:3].astype(np.float64)
         move = np.full(len(woken), RUNGS[-1])
         ends = np.minimum(found.until_ns * (1.0 - JITTER_TIME * self.shade[woken]), FOREVER_NS // 2)
-        for below in (True, False):
-            side = np.array(BELOW if below else ABOVE)[level]
-            # equity less `multiple` of a margin is not to cross zero
-            multiple = np.where(side == EQUITY, 0.0, 1.0 if below else np.where(level == BANKRUPT, release, 1.0 + release))
-            line = np.where(side == INITIAL, margin[:, 0], margin[:, 1]) * multiple
-            room = (equity - line) if below else (line - equity)
-            applies = np.ones(len(woken), np.bool_) if below else level > 0
-            applies &= (level < BANKRUPT) | (not below)
-            share, rest = multiple, np.abs(1.0 - multiple)
-            each = np.arange(len(woken))
-            mix = lambda column: share * column[each, side].T + rest * column[:, EQUITY].T  # noqa: E731, B023
-            room = room * 1e3 - mix(found.slack)
-            time = np.maximum(mix(found.time), 1e-9)
-            lasts = np.where(room > 0, TIME_SHARE * np.maximum(room, 0.0) / time, 0.0)
-            ends = np.where(applies, np.minimum(ends, lasts), ends)
-            left = (1.0 - TIME_SHARE) * room
-            best = np.max(np.minimum(RUNGS[:, None], left / np.maximum(mix(found.move), 1e-9)), axis=0)
-            move = np.where(applies, np.minimum(move, best), move)
-        move = np.maximum(move, 0.0) * (1.0 - JITTER_BAND * self.shade[woken])
+        each = np.arange(len(woken))
+        for side, multiple, room, applies in self._lines(level, figures[:, 0], figures[:, 1:3]):
+            # equity − m·margin = m·(equity − margin) + (1 − m)·equity, and so are the bounds of its changes
+            weights = (multiple, np.abs(1.0 - multiple))
+            slack, time, slopes = (_mixed(column, each, side, weights) for column in (found.slack, found.time, found.move))
+            left = np.maximum(room * 1e3 - slack, 0.0)
+            ends = np.where(applies, np.minimum(ends, TIME_SHARE * left / np.maximum(time, LEAST_SLOPE)), ends)
+            fits = (1.0 - TIME_SHARE) * left / np.maximum(slopes, LEAST_SLOPE)
+            move = np.where(applies, np.minimum(move, np.minimum(RUNGS[:, None], fits).max(axis=0)), move)
+        move = move * (1.0 - JITTER_BAND * self.shade[woken])
         cash_only = (self.book.accounts[woken, LENGTH] == 0) & (self.book.accounts[woken, ORDER_LENGTH] == 0)
         move, ends = np.where(cash_only, RUNGS[-1], move), np.where(cash_only, FOREVER_NS // 2, ends)
         return move, np.floor(ends).astype(np.int64)
+
+    def _lines(self, level: np.ndarray, equity: np.ndarray, margin: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        """For the line below a status and the one above it: (which margin, its multiple, the distance of equity from
+        that, micro, whether there is such a line), by account."""
+        release = self.hysteresis_ppm / PPM
+        out: list[tuple[np.ndarray, ...]] = []
+        for below, sides in ((True, BELOW), (False, ABOVE)):
+            side = np.array(sides)[level]
+            released = np.where(level == BANKRUPT, release, 1.0 + release)
+            multiple = np.where(side == EQUITY, 0.0, 1.0 if below else released)
+            away = equity - multiple * np.where(side == INITIAL, margin[:, 0], margin[:, 1])
+            applies = level < BANKRUPT if below else level > 0
+            out.append((side, multiple, away if below else -away, applies))
+        return out
 
     def _positions(self, woken: np.ndarray) -> tuple[Positions, np.ndarray]:
         """(positions and open orders of these accounts, sorted; the legs that they are of, rising)."""
@@ -245,9 +272,9 @@ class Banded(Sweeper):
         legs, amounts = leg[at].astype(np.int64), lots[at]
         order = np.zeros(len(legs), np.bool_)
         if table[:, ORDER_LENGTH].any():
-            rows = self.book.orders.columns[0][_spans(table[:, ORDER_START], table[:, ORDER_LENGTH])]
-            legs = np.concatenate([legs, rows[:, LEG]])
-            amounts = np.concatenate([amounts, rows[:, LOTS]])
+            orders = self.book.orders.columns[0][_spans(table[:, ORDER_START], table[:, ORDER_LENGTH])]
+            legs = np.concatenate([legs, orders[:, LEG]])
+            amounts = np.concatenate([amounts, orders[:, LOTS]])
             account = np.concatenate([account, np.repeat(np.arange(len(woken)), table[:, ORDER_LENGTH])])
             order = np.arange(len(legs)) >= len(order)
             sort = np.lexsort((legs, account))
@@ -258,11 +285,9 @@ class Banded(Sweeper):
         return Positions(account, where, amounts.astype(np.float64), order), held.astype(np.int32)
 
 
-CONSTANT = 3  # a leg whose value no index moves
-BANKRUPT = 3
-# by status: which line must not be reached from above, and from below
-BELOW = (INITIAL, MAINTENANCE, EQUITY, EQUITY)
-ABOVE = (INITIAL, INITIAL, MAINTENANCE, MAINTENANCE)
+def _mixed(column: np.ndarray, each: np.ndarray, side: np.ndarray, weights: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Of float64[n, 3] or [n, 3, K], float64[n] or [K, n]: a side and equity, each with its weight."""
+    return np.asarray(weights[0] * column[each, side].T + weights[1] * column[:, EQUITY].T)
 
 
 def _spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

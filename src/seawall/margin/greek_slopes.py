@@ -30,9 +30,10 @@ class Changes(NamedTuple):
     curved_time: Array
 
 
-def changes(board: Any, deviation: Array, vol_step: Array) -> Changes:
-    """deviation: float64[L], relative, of each leg's index; vol_step: float64[L], of its volatility, now."""
-    legs, count = board.legs, len(board.legs.kind)
+def changes(board: Any, deviation: Array, vol_step: Array, most_gamma: float) -> Changes:
+    """deviation: float64[L], relative, of each leg's index; vol_step: float64[L], of its volatility, now;
+    most_gamma: what half the gamma is held to, in exposures of one deviation."""
+    legs = board.legs
     option = is_option(legs)
     forward = np.where(option, forwards(legs), 0.0) * discounts(legs, board.as_of_ns, board.rate)
     now, least, _ = lives(legs, board.as_of_ns)
@@ -45,30 +46,35 @@ def changes(board: Any, deviation: Array, vol_step: Array) -> Changes:
     # a strike that moves with the forward: its value is a multiple of that, and so is its delta's part
     reach = np.where(legs.kind == 2, np.maximum(1.0, legs.strike), 1.0)
     alive = option & (now > 0)
+    years = np.maximum(legs.expiry_ns - board.as_of_ns, 0) / YEAR_NS
+    fading = np.minimum(1.0, np.exp(-board.rate * years)) / discounts(legs, board.as_of_ns, board.rate)
     per_year = np.where(alive, 1.0 / (2.0 * np.where(alive, least, 1.0)), 0.0)
-    linear, curved = np.zeros((len(RUNGS), count)), np.zeros((len(RUNGS), count))
-    for k, rung in enumerate(RUNGS):
-        density = _densities(legs, option, rung, least_s, most_s)
-        grown = forward * (1.0 + rung)
-        linear[k] = grown * deviation * (reach + density[0] / least_s)
-        linear[k] += grown * step * (density[0] + density[1] / least_s)
-        curved[k] = 0.5 * grown * deviation**2 * (density[0] + density[1] / least_s) / least_s
+    density = _densities(legs, option, least_s, most_s)
+    grown = forward * (1.0 + RUNGS[:, None])
+    linear = grown * deviation * (reach + density[0] / least_s)
+    linear += grown * step * (density[0] + density[1] / least_s)
+    curved = 0.5 * grown * deviation**2 * (density[0] + density[1] / least_s) / least_s
+    # what gamma is held to by the model is a multiple of the forward
+    held = 0.5 * grown * deviation * density[0] / least_s >= most_gamma * forward * (1.0 - RUNGS[:, None]) * fading
+    curved = np.where(held, np.maximum(curved, most_gamma * grown * deviation), curved)
+    density, grown = tuple(each[-1] for each in density), grown[-1]
     by_delta = deviation * (density[1] + density[0] * most_s)
     by_vega = step * (2.0 * density[0] + density[2] + density[1] * most_s)
     by_gamma = 0.5 * deviation**2 * (density[2] + density[1] * most_s + density[0]) / least_s
-    rate = abs(board.rate)
+    rate = np.where(alive, abs(board.rate), 0.0)
     linear_time = grown * (per_year * (by_delta + by_vega) + rate * (deviation * reach + step * density[0]))
     curved_time = grown * (per_year * by_gamma + rate * 0.5 * deviation**2 * density[0] / least_s)
+    curved_time = np.where(held[-1], np.maximum(curved_time, rate * most_gamma * grown * deviation), curved_time)
     wide = WIDER**2
     return Changes(linear * wide, curved * wide, linear_time / YEAR_NS * wide, curved_time / YEAR_NS * wide)
 
 
-def _densities(legs: Any, option: Array, rung: float, least_s: Array, most_s: Array) -> tuple[Array, Array, Array]:
-    """The greatest φ(d), φ(d)·|d| and φ(d)·d² of the d1 that a band and a while can meet."""
+def _densities(legs: Any, option: Array, least_s: Array, most_s: Array) -> tuple[Array, ...]:
+    """float64[K, L] of the greatest φ(d), φ(d)·|d| and φ(d)·d² of the d1 that each band and a while can meet."""
     forward = legs.index[legs.underlying] * legs.ratio
     strike = np.where(legs.kind == 2, legs.strike * forward, legs.strike)
     money = np.log(np.where(option, forward, 1.0) / np.where(option, strike, 1.0))
-    low, high = money + np.log1p(-rung), money + np.log1p(rung)
+    low, high = money + np.log1p(-RUNGS)[:, None], money + np.log1p(RUNGS)[:, None]
     least = np.where(low > 0, low / most_s, low / least_s) + 0.5 * least_s
     most = np.where(high > 0, high / least_s, high / most_s) + 0.5 * most_s
     near = np.where((least < 0) & (most > 0), 0.0, np.minimum(np.abs(least), np.abs(most))) / WIDER

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from seawall.core.errors import UnsafeParameters
+from seawall.core.times import YEAR_NS
 from seawall.core.units import PPM
 from seawall.kernels import quadratic, tail
 from seawall.kernels.shocked import exponentials, logarithms
@@ -89,12 +90,19 @@ class GreeksModel(Model):
         linear = np.where(legs.kind == LINEAR, legs.value_nano * deviation, 0.0)
         values[:, quadratic.COLUMN_DELTA] = np.floor(np.where(legs.right != 0, found["delta"] * step * lot_nano, linear))
         values[:, quadratic.COLUMN_VEGA] = np.floor(found["vega"] * vol_step * lot_nano)
-        values[:, quadratic.COLUMN_GAMMA] = np.floor(0.5 * found["gamma"] * step * step * lot_nano)
+        # beyond the linear part no option loses more than its delta's whole range times the move
+        most = self._most_gamma() * step * exponentials(-market.rate * np.maximum(legs.expiry_ns - market.as_of_ns, 0) / YEAR_NS)
+        gamma = np.minimum(0.5 * found["gamma"] * step * step, most)
+        values[:, quadratic.COLUMN_GAMMA] = np.floor(gamma * lot_nano)
         extra = np.zeros((count, quadratic.EXTRAS), np.int64)
         extra[:, quadratic.EXTRA_CHARGE] = haircuts_nano(legs)
         extra[:, quadratic.EXTRA_NAKED] = np.where(legs.role == ROLE_OPTION, legs.notional_nano, 0)
         scalars = [p.initial_deviations_ppm, p.maintenance_deviations_ppm, p.short_minimum_ppm]
         return tables_of(legs, values, extra, self.correlations_ppm(market.underlyings), scalars)
+
+    def _most_gamma(self) -> float:
+        """What half the gamma of one deviation is held to, in exposures: then z² of it is no less than z of those."""
+        return 1.0 / min(1.0, self.parameters.maintenance_deviations_ppm / PPM)
 
     def slopes(self, board: Any, tables: Tables) -> LegSlopes:
         """The root of a quadratic form is a seminorm: it moves by no more than that of the change, which, as no
@@ -102,7 +110,7 @@ class GreeksModel(Model):
         p, legs = self.parameters, board.legs
         deviation = self.deviations(board.underlyings)
         vol_step = np.nan_to_num(legs.iv) * self._vol_deviations(board)
-        found = greek_slopes.changes(board, deviation[legs.underlying], vol_step)
+        found = greek_slopes.changes(board, deviation[legs.underlying], vol_step, self._most_gamma())
         decay = slopes.value_decay(board, np.zeros(len(legs.kind)), np.ones(len(legs.kind)))
         out = slopes.plain(board, tables, quadratic.EXTRA_CHARGE, quadratic.EXTRA_NAKED)
         out.time[slopes.EQUITY] = decay

@@ -38,8 +38,8 @@ class LegSlopes(NamedTuple):
     slope of straight lines; multiple: float64[3, U], of the value's slope, at the worst scenario; time:
     float64[3, L], nano per ns; until_ns: int64[L], how long from now; minimum: float64[3], of naked shorts'
     notional; lot_error: float64[3] and own_error: float64[3, L], nano per lot, what floats and roundings may hide;
-    charge, naked, notional: float64[L], nano per lot, as in the tables. size_*: concentration and liquidity, of gross notional above
-    size_from (rate size_rate) and above size_liquid (0: none), times size_tail, stretched by size_root at most.
+    charge, naked, notional: float64[L], nano per lot, as in the tables. size_*: concentration and liquidity, of gross
+    notional above size_from (rate size_rate) and above size_liquid (0: none), times size_tail, stretched by size_root at most.
     """
 
     low: Array
@@ -208,13 +208,13 @@ def account_slopes(
     first = np.flatnonzero(np.concatenate([[True], (account[1:] != account[:-1]) | (of[1:] != of[:-1])]))
     owner, u = account[first], of[first]
     value, straight = _net(slopes, leg, lots, size, order, first)
-    total = lambda column: np.add.reduceat(column, first)  # noqa: E731
-    shorts = total(np.where(order | (lots < 0), size, 0.0) * slopes.naked[leg])
-    charge = total(size * slopes.charge[leg])
-    notional = total(size * slopes.notional[leg])
+    shorts = np.add.reduceat(np.where(order | (lots < 0), size, 0.0) * slopes.naked[leg], first)
+    charge = np.add.reduceat(size * slopes.charge[leg], first)
+    notional = np.add.reduceat(size * slopes.notional[leg], first)
     # the sum of both where orders may be counted one by one: each alone may have another greater part
     ordered = np.maximum.reduceat(order.astype(np.float64), first) if order.any() else np.zeros(len(first))
     ordered = (_sums(owner, ordered, count) > 0)[owner]
+    sized = bool(slopes.size_rate.any() or slopes.size_tail.any())
     for side in range(SIDES):
         if side == EQUITY:
             move[:, side] = _sums(owner, value, count)[:, None] * WIDER
@@ -222,13 +222,15 @@ def account_slopes(
         rounded = EXPOSURE_FLAT + SIZE_FLAT * (slopes.size_rate[u] + 1.5 * slopes.size_tail[side, u] * slopes.size_root)
         slack[:, side] += _sums(owner, rounded + SIZE_ERROR * slopes.size_tail[side, u] * notional, count)
         least = value + slopes.minimum[side] * shorts
-        for k in range(len(RUNGS)):
-            risk = value * slopes.multiple[side, u] + straight * slopes.deviation[side, u]
-            if slopes.gross[side, k].any():
-                risk = risk + total(size * slopes.gross[side, k, leg])
-            part = np.where(ordered, risk + least, np.maximum(risk, least))
-            part = part + charge + _size_slope(slopes, side, u, notional, 1.0 + RUNGS[k])
-            move[:, side, k] = _sums(owner, part, count) * WIDER
+        risk = value * slopes.multiple[side, u] + straight * slopes.deviation[side, u]
+        if slopes.gross[side].any():
+            risk = risk + np.add.reduceat(size * slopes.gross[side][:, leg], first, axis=1)
+        part = np.where(ordered, risk + least, np.maximum(risk, least)) + charge
+        if sized:
+            part = part + _size_slope(slopes, side, u, notional)
+        part = np.broadcast_to(part, (len(RUNGS), len(u)))
+        for k, row in enumerate(part):
+            move[:, side, k] = _sums(owner, row, count) * WIDER
     return AccountSlopes(move, time, slack, until_ns)
 
 
@@ -245,9 +247,9 @@ def _net(slopes: LegSlopes, leg: Array, lots: Array, size: Array, order: Array, 
     return value, np.abs(np.add.reduceat(held, first)) + np.add.reduceat(either, first)
 
 
-def _size_slope(slopes: LegSlopes, side: int, u: Array, notional: Array, rise: float) -> Array:
-    """Of what one underlying's gross notional costs: convex in it, so steepest at the rung's upper end."""
-    most = notional * rise
+def _size_slope(slopes: LegSlopes, side: int, u: Array, notional: Array) -> Array:
+    """float64[K, …] of what one underlying's gross notional costs: convex in it, so steepest at a rung's upper end."""
+    most = notional * (1.0 + RUNGS[:, None])
     out = np.where(most > slopes.size_from[u], slopes.size_rate[u], 0.0) * notional
     liquid = slopes.size_liquid[u]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -135,7 +135,7 @@ def follow(case: Case, count: int, expect_moves: bool) -> tuple[Engine, Twin]:
     return engine, twin
 
 
-@pytest.mark.parametrize("model_name", [*CERTIFYING, *BANDED])
+@pytest.mark.parametrize("model_name", [*CERTIFYING, "expected-shortfall", "greeks"])
 @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 12), expect_moves=st.booleans())
 def test_nothing_happens_anywhere_inside_a_corridor(model_name: str, seed: int, count: int, expect_moves: bool) -> None:
@@ -144,7 +144,7 @@ def test_nothing_happens_anywhere_inside_a_corridor(model_name: str, seed: int, 
     assert met["certified"] + met["hot"] == len(twin.names)
 
 
-@pytest.mark.parametrize("model_name", [*CERTIFYING, *BANDED])
+@pytest.mark.parametrize("model_name", [*CERTIFYING, "expected-shortfall", "greeks"])
 def test_the_cases_have_corridors_of_every_sort(model_name: str) -> None:
     """What makes the property worth having."""
     total: dict[str, int] = {}

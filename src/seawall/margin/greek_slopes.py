@@ -5,6 +5,7 @@ volatility s it lies in an interval; the greatest φ(d)·|d|^n there bounds ever
 `greeks`. Formulas and proof: docs/tripwires.md, "Bands from slopes".
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,8 +91,14 @@ def looseness(correlations_ppm: Array) -> tuple[float, float]:
 
     With R + δ·I positive, roots of the two forms differ by √δ·|a| at most.
     """
-    matrix = correlations_ppm / PPM
+    return _looseness(correlations_ppm.tobytes(), len(correlations_ppm))
+
+
+@lru_cache(maxsize=64)
+def _looseness(correlations_ppm: bytes, size: int) -> tuple[float, float]:
+    matrix = np.frombuffer(correlations_ppm, np.int64).reshape(size, size) / PPM
     least = float(np.linalg.eigvalsh(matrix)[0]) if len(matrix) else 1.0
     delta = max(0.0, 1e-9 - least)
     scaled = (4.0 * len(matrix) + 4.0) / 2**BITS
-    return 1.0 + delta + 2.0 * np.sqrt(delta) + scaled, 2.0 * np.sqrt(delta) + 2.0 * scaled
+    root = float(np.sqrt(delta))
+    return 1.0 + delta + 2.0 * root + scaled, 2.0 * root + 2.0 * scaled

@@ -14,7 +14,7 @@ from engine.books import Case, random_case
 from seawall.core.units import NANO
 from seawall.margin import models
 from seawall.margin.evaluate import evaluate_bound
-from seawall.margin.slopes import EQUITY, INITIAL, MAINTENANCE, RUNGS, AccountSlopes, Positions, account_slopes
+from seawall.margin.slopes import EQUITY, INITIAL, RUNGS, AccountSlopes, Positions, account_slopes
 
 MODELS = ("expected-shortfall", "value-at-risk", "greeks")
 MOVES = 8  # markets tried inside each rung

@@ -200,6 +200,11 @@ def spots(node, path=()):
         yield from spots(value, (*path, key))
 
 
+def has(node, key):
+    """Whether a document that has been changed already still has that place."""
+    return (isinstance(node, dict) and key in node) or (isinstance(node, list) and key in range(len(node)))
+
+
 SPOTS = list(spots(samples.market_document()))
 
 
@@ -210,10 +215,8 @@ def test_a_document_with_anything_in_it_loads_or_is_refused_in_one_line(changes)
     for path, value in changes:
         at = document
         for key in path[:-1]:
-            at = at[key] if isinstance(at, dict | list) and (isinstance(at, list) or key in at) else None
-            if not isinstance(at, dict | list) or (isinstance(at, list) and not at):
-                break
-        if isinstance(at, dict) or (isinstance(at, list) and isinstance(path[-1], int) and path[-1] < len(at)):
+            at = at[key] if has(at, key) else None
+        if has(at, path[-1]):
             at[path[-1]] = value
     message = ""
     try:

@@ -9,7 +9,7 @@ whatever every underlying does inside its own band. Proof and picture: docs/trip
 
 import numpy as np
 
-from seawall.engine import bands, faces
+from seawall.engine import bands, faces, growth
 from seawall.engine.bands import FALL, RISE
 from seawall.engine.faces import ON, UPPER, WITH_GAP
 from seawall.engine.leader import LED_ENDS, hedged, lead, own_rate
@@ -157,8 +157,8 @@ def certify(
             continue
         if narrow:
             bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint)
-            share = bands.reach(scratch, count, joint, cash)
-            bands.move(scratch, count, joint, cash, share)
+            share = growth.reach(scratch, count, joint, cash)
+            growth.move(scratch, count, joint, cash, share)
             _keep_to_cells(board, nodes, scratch, count, with_orders)
         else:
             width = _width(begin, safety)
@@ -273,7 +273,7 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     whether by the leader."""
     tables = board.tables
     bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
-    share = bands.reach(scratch, count, joint, cash)
+    share = growth.reach(scratch, count, joint, cash)
     if led:
         rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
         if rate < own_rate(nodes, board.index, scratch, count, scratch.ends[STAGE], share):
@@ -284,16 +284,16 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     while share < ENOUGH and width > 0:
         width -= 1
         bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash)
+        share = growth.reach(scratch, count, joint, cash)
     first, way, narrowest = share, share * 2.0**width, width
-    bands.move(scratch, count, joint, cash, share)
+    growth.move(scratch, count, joint, cash, share)
     while share >= 1.0 and width < WIDEST:
         width += 1
         bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
-        share = bands.reach(scratch, count, joint, cash)
-        bands.move(scratch, count, joint, cash, share)
+        share = growth.reach(scratch, count, joint, cash)
+        growth.move(scratch, count, joint, cash, share)
         way += share * 2.0 ** (width - 1)
-    bands.extend(scratch, count, joint, cash)
+    growth.extend(scratch, count, joint, cash)
     if count > 1 and hedged(board.index, scratch, count):
         rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
         if rate < own_rate(nodes, board.index, scratch, count, scratch.edges, 1.0):

@@ -115,11 +115,24 @@ def test_a_corridor_in_a_leaders_coordinates_is_shown_with_them(capsys):
 
 
 def test_a_model_without_certificates_says_that_it_has_no_corridor(folder):
-    words = ("liquidation-price", "book.csv", "market.json", "alice", "--model", "expected-shortfall", "--corridor")
+    kept = [one for one in MARKET["instruments"] if one["kind"] in ("spot", "perpetual", "option")]
+    gone = {one["symbol"] for one in MARKET["instruments"]} - {one["symbol"] for one in kept}
+    (folder / "market.json").write_text(json.dumps(MARKET | {"instruments": kept}))
+    (folder / "book.csv").write_text("\n".join(row for row in BOOK.splitlines() if not gone & set(row.split(","))))
+    words = ("liquidation-price", "book.csv", "market.json", "alice", "--model", "derive-portfolio", "--corridor")
     corridor = answer(*words)["corridor"]
     assert (corridor["underlyings"], corridor["until"]) == ([], None)
     assert "no certificates" in corridor["none"]
     assert "no safe corridor: " in invoke(*words).stdout
+
+
+def test_a_corridor_from_slopes_has_no_room_for_moves_of_vols(folder):
+    words = ("liquidation-price", "book.csv", "market.json", "alice", "--model", "expected-shortfall", "--corridor")
+    corridor = answer(*words)["corridor"]
+    (btc,) = corridor["underlyings"]
+    assert Decimal(btc["low"]) < 113000 < Decimal(btc["high"])
+    assert (btc["vol"], btc["basis"], corridor["leader"]) == ("0.000000", "0.000000", None)
+    assert "±0.000%" in invoke(*words).stdout
 
 
 def test_what_if_shows_before_and_after(folder):

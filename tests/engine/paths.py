@@ -62,6 +62,13 @@ ANNOUNCED = {
         "correlation_ppm.ETH": (500_000, 900_000),
         "offset_ppm": (700_000, 1_000_000),
     },
+    "expected-shortfall": {"initial_factor_ppm": (1_200_000, 1_500_000), "maintenance_factor_ppm": (850_000, 1_000_000)},
+    "value-at-risk": {"short_minimum_ppm": (15_000, 60_000), "maintenance_confidence_ppm": (980_000, 994_000)},
+    "greeks": {
+        "initial_deviations_ppm": (2_900_000, 3_500_000),
+        "maintenance_deviations_ppm": (2_300_000, 2_800_000),
+        "default_correlation_ppm": (500_000, 1_000_000),
+    },
 }
 
 

@@ -22,6 +22,7 @@ from engine.test_leader import document, rows, with_options
 from engine.twin import STATUSES, Twin, next_level
 from seawall.core import events
 from seawall.core.errors import InputError, LimitExceeded
+from seawall.engine.banded import Banded
 from seawall.engine.corridor import HAIR, Corridors
 from seawall.engine.loop import Engine
 from seawall.ledger.accounts import Accounts
@@ -32,6 +33,7 @@ from seawall.stress.crash import modelled_crash
 from seawall.stress.population import populate
 
 CERTIFYING = ("fixed", "cross", "portfolio", "dydx")
+BANDED = ("expected-shortfall", "value-at-risk", "greeks")
 POINTS = 6  # looks inside each corridor
 
 
@@ -133,7 +135,7 @@ def follow(case: Case, count: int, expect_moves: bool) -> tuple[Engine, Twin]:
     return engine, twin
 
 
-@pytest.mark.parametrize("model_name", CERTIFYING)
+@pytest.mark.parametrize("model_name", [*CERTIFYING, "expected-shortfall", "greeks"])
 @settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 12), expect_moves=st.booleans())
 def test_nothing_happens_anywhere_inside_a_corridor(model_name: str, seed: int, count: int, expect_moves: bool) -> None:
@@ -142,7 +144,7 @@ def test_nothing_happens_anywhere_inside_a_corridor(model_name: str, seed: int, 
     assert met["certified"] + met["hot"] == len(twin.names)
 
 
-@pytest.mark.parametrize("model_name", CERTIFYING)
+@pytest.mark.parametrize("model_name", [*CERTIFYING, "expected-shortfall", "greeks"])
 def test_the_cases_have_corridors_of_every_sort(model_name: str) -> None:
     """What makes the property worth having."""
     total: dict[str, int] = {}
@@ -152,8 +154,9 @@ def test_the_cases_have_corridors_of_every_sort(model_name: str) -> None:
             total[word] = total.get(word, 0) + number
     assert total["certified"] > total["hot"]
     assert total["looks"] > 3 * total["certified"]
-    assert all(total[word] for word in ("ok", "margin_call", "liquidatable", "bases"))
-    assert bool(total["vols"]) == (model_name != "dydx")
+    assert all(total[word] for word in ("ok", "margin_call", "liquidatable"))
+    assert bool(total["bases"]) == (model_name not in BANDED)  # bands from slopes keep no room for moves
+    assert bool(total["vols"]) == (model_name not in ("dydx", *BANDED))
 
 
 def hedged(model_name: str, kind: str) -> Case:
@@ -238,10 +241,12 @@ def together(market: Market, found: Corridors, nano: int) -> Market:
 
 def seen(engine: Engine, account: str) -> bool:
     """Whether the latest event woke an account."""
+    if isinstance(engine.watch, Banded):
+        return engine.account_of(account) in engine.watch.woken
     return int(engine.watch.state.seen[engine.account_of(account)]) == engine.watch.version
 
 
-@pytest.mark.parametrize("model_name", CERTIFYING)
+@pytest.mark.parametrize("model_name", [*CERTIFYING, "greeks"])
 @pytest.mark.parametrize("seed", range(8))
 def test_a_corridor_is_the_band_that_the_engine_stands_by_to_the_nano(model_name: str, seed: int) -> None:
     """Not wider, not narrower: no price inside wakes the account, and the next price outside does."""
@@ -267,7 +272,7 @@ def tick(engine: Engine, underlying: str, nano: int) -> None:
     engine.tick(underlying, f"{Decimal(nano).scaleb(-9):f}")
 
 
-@pytest.mark.parametrize("model_name", ["cross", "portfolio"])
+@pytest.mark.parametrize("model_name", ["cross", "portfolio", "value-at-risk", "greeks"])
 @pytest.mark.parametrize("seed", range(6))
 def test_open_orders_are_counted(model_name: str, seed: int) -> None:
     """The engine itself walks to corners of the corridor: the status stands at every step, and by a full evaluation."""
@@ -396,3 +401,4 @@ def test_expecting_moves_changes_no_decision() -> None:
 
 def test_every_model_that_certifies_is_here() -> None:
     assert {name for name in MODELS if models.get(name).certifies} == set(CERTIFYING)
+    assert {name for name in MODELS if models.get(name).banded} == set(BANDED)

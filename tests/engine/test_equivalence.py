@@ -82,7 +82,7 @@ def test_the_cases_reach_every_status_and_the_whole_model(model_name):
     assert {kind for kind in LISTED[model_name] if " " not in kind and kind != "inverse"} <= kinds
 
 
-@pytest.mark.parametrize("model_name", ["cross", "portfolio"])
+@pytest.mark.parametrize("model_name", ["cross", "portfolio", "expected-shortfall", "value-at-risk", "greeks"])
 def test_most_accounts_are_not_looked_at_in_a_quiet_market(model_name):
     """Equivalence would be cheap to have by evaluating everybody; certificates must carry it."""
     case = random_case(7, model_name, accounts=40)
@@ -95,7 +95,7 @@ def test_most_accounts_are_not_looked_at_in_a_quiet_market(model_name):
     assert touched < 0.5 * 60 * len(pair.twin.names)
 
 
-@pytest.mark.parametrize("model_name", ["cross", "portfolio", "dydx"])
+@pytest.mark.parametrize("model_name", ["cross", "portfolio", "dydx", "expected-shortfall", "greeks"])
 @pytest.mark.parametrize("factor", [0.97, 1.03])
 def test_a_price_that_travels_far_beyond_where_it_began_hides_nobody(model_name, factor):
     case = random_case(3, model_name)
@@ -108,7 +108,7 @@ def test_a_price_that_travels_far_beyond_where_it_began_hides_nobody(model_name,
     assert pair.engine.audit() == []
 
 
-@pytest.mark.parametrize("model_name", ["fixed", "cross", "portfolio", "derive-standard", "derive-portfolio", "expected-shortfall"])
+@pytest.mark.parametrize("model_name", ["fixed", "cross", "portfolio", "derive-standard", "derive-portfolio", "expected-shortfall", "greeks"])
 def test_contracts_that_pass_their_expiry_while_nothing_else_happens(model_name):
     case = random_case(11, model_name)
     pair = Pair(case)

@@ -25,7 +25,7 @@ SECOND_NS = 10**9
 HOUR_NS = 3_600 * SECOND_NS
 BTC = 113_000
 # cash behind one long BTC-PERP, enough to live until the price has fallen by some percent
-DEPTH = {"fixed": "7000", "cross": "3000", "portfolio": "17000"}
+DEPTH = {"fixed": "7000", "cross": "3000", "portfolio": "17000", "greeks": "10000"}
 MODELS = sorted(DEPTH)
 
 

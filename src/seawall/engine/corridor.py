@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from seawall.core.units import NANO, PPM
+from seawall.engine.banded import Banded
 from seawall.engine.certificate import BY_LEADER
 from seawall.engine.decision import STATUSES
 from seawall.engine.desk import PRICE_LIMIT_NANO
@@ -41,6 +42,7 @@ from seawall.kernels.orders import LEG
 from seawall.kernels.wheel import BUCKET, COORDINATE
 
 SPLIT = 0.5  # of what a ratio may do, left to the leader's own price in a box of prices
+FOLLOWS_INDEX = (0, 4, 5)  # roles without a mark of their own: spot, basket, coin
 HAIR = 1e-12  # relative, inwards, where floats are rounded
 SWEPT = "the model has no certificates: every account is evaluated at every event"
 HOT = "no certificate at present: the account is evaluated whenever time passes or one of its prices moves"
@@ -93,6 +95,8 @@ class Corridors(msgspec.Struct, frozen=True):
 def corridors_of(watch: Watcher | Sweeper, account: int, at_ns: int) -> Corridors:
     """The corridor of an account, by its row, as it is filed at present."""
     name, status = watch.book.names[account], STATUSES[int(watch.levels[account])]
+    if isinstance(watch, Banded):
+        return _banded(watch, account, at_ns)
     if isinstance(watch, Sweeper):
         return Corridors(name, status, at_ns, none=SWEPT)
     filed = _Filed(watch, account)
@@ -110,6 +114,27 @@ def corridors_of(watch: Watcher | Sweeper, account: int, at_ns: int) -> Corridor
         for i, (u, box) in enumerate(zip(filed.underlyings, boxes, strict=True))
     )
     return Corridors(name, status, at_ns, filed.until_ns(due), corridors, lead)
+
+
+def _banded(watch: Banded, account: int, at_ns: int) -> Corridors:
+    """The corridor of an account whose bands are kept as prices; they have no room for moves of vols and bases."""
+    name, status = watch.book.names[account], STATUSES[int(watch.levels[account])]
+    if watch.hot[account]:
+        return Corridors(name, status, at_ns, none=HOT)
+    held = watch.book.positions.rows(account)[0], watch.book.orders.rows(account)[0][:, LEG]
+    legs = np.unique(np.concatenate(held))
+    names, board = list(watch.underlying_index), watch.desk.base.legs
+    corridors = []
+    for u in np.unique(board.underlying[legs]).tolist():
+        mine = legs[board.underlying[legs] == u]
+        vol_ppm = 0 if board.right[mine].any() else None
+        basis_ppm = None if np.isin(board.role[mine], FOLLOWS_INDEX).all() else 0
+        ends = int(watch.low[u, account]), int(watch.high[u, account])
+        corridors.append(Corridor(names[u], int(watch.desk.index_nano[u]), *ends, vol_ppm, basis_ppm))
+    end_ns = int(watch.ends_ns[account])
+    if watch.glide is not None:
+        end_ns = min(end_ns, watch.glide.next_stage_ns - 1)
+    return Corridors(name, status, at_ns, end_ns, tuple(corridors))
 
 
 class _Filed:

@@ -14,6 +14,7 @@ import numpy as np
 from seawall.core import events
 from seawall.core.errors import InputError, StaleEvent, UnknownInstrument
 from seawall.core.times import parse_iso_ns
+from seawall.engine.banded import Banded
 from seawall.engine.book import EngineBook
 from seawall.engine.corridor import Corridors, corridors_of
 from seawall.engine.decision import STATUSES, Decision, Figures, Verdict
@@ -58,7 +59,7 @@ class Engine:
         self.book = EngineBook(accounts, np.asarray(market.legs.underlying))
         self.at_ns = market.as_of_ns
         self.sequence = 0
-        kind = Watcher if self.model.certifies else Sweeper
+        kind = Watcher if self.model.certifies else Banded if self.model.banded else Sweeper
         self.watch = kind(self.book, market, self.model, tables, hysteresis_ppm)
         if expect_moves:
             self.watch.expect_moves()

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from seawall.core.errors import UnsafeParameters
+from seawall.core.times import YEAR_NS
 from seawall.core.units import PPM
 from seawall.kernels import quadratic, tail
 from seawall.kernels.shocked import exponentials, logarithms
 from seawall.kernels.tables import QUADRATIC, Tables
+from seawall.margin import greek_slopes, slopes
 from seawall.margin.model import Model, check_discount, haircuts_nano, leg_arrays, tables_of
 from seawall.margin.parameters import check_bounds
 from seawall.margin.scenarios import FACTOR_BOUNDS, HOURS_PER_YEAR, FactorParameters
+from seawall.margin.slopes import LegSlopes
 from seawall.market.pricing import leg_greeks
 
 LINEAR, ROLE_OPTION = 0, 3
@@ -50,6 +53,7 @@ class GreeksModel(Model):
     name = "greeks"
     kind = QUADRATIC
     certifies = False
+    banded = True
 
     def __init__(self, parameters: GreeksParameters) -> None:
         _check(parameters)
@@ -86,14 +90,42 @@ class GreeksModel(Model):
         linear = np.where(legs.kind == LINEAR, legs.value_nano * deviation, 0.0)
         values[:, quadratic.COLUMN_DELTA] = np.floor(np.where(legs.right != 0, found["delta"] * step * lot_nano, linear))
         values[:, quadratic.COLUMN_VEGA] = np.floor(found["vega"] * vol_step * lot_nano)
-        # an option moves by no more than its forward does, however great its gamma at the strike in its last hour
-        most = step * PPM / p.maintenance_deviations_ppm
-        values[:, quadratic.COLUMN_GAMMA] = np.floor(np.minimum(0.5 * found["gamma"] * step * step, most) * lot_nano)
+        # beyond the linear part no option loses more than its delta's whole range times the move
+        most = self._most_gamma() * step * exponentials(-market.rate * np.maximum(legs.expiry_ns - market.as_of_ns, 0) / YEAR_NS)
+        gamma = np.minimum(0.5 * found["gamma"] * step * step, most)
+        values[:, quadratic.COLUMN_GAMMA] = np.floor(gamma * lot_nano)
         extra = np.zeros((count, quadratic.EXTRAS), np.int64)
         extra[:, quadratic.EXTRA_CHARGE] = haircuts_nano(legs)
         extra[:, quadratic.EXTRA_NAKED] = np.where(legs.role == ROLE_OPTION, legs.notional_nano, 0)
         scalars = [p.initial_deviations_ppm, p.maintenance_deviations_ppm, p.short_minimum_ppm]
         return tables_of(legs, values, extra, self.correlations_ppm(market.underlyings), scalars)
+
+    def _most_gamma(self) -> float:
+        """What half the gamma of one deviation is held to, in exposures: then z² of it is no less than z of those."""
+        return 1.0 / min(1.0, self.parameters.maintenance_deviations_ppm / PPM)
+
+    def slopes(self, board: Any, tables: Tables) -> LegSlopes:
+        """The root of a quadratic form is a seminorm: it moves by no more than that of the change, which, as no
+        correlation exceeds one, is at most the sum of the changes of the Greeks."""
+        p, legs = self.parameters, board.legs
+        deviation = self.deviations(board.underlyings)
+        vol_step = np.nan_to_num(legs.iv) * self._vol_deviations(board)
+        found = greek_slopes.changes(board, deviation[legs.underlying], vol_step, self._most_gamma())
+        decay = slopes.value_decay(board, np.zeros(len(legs.kind)), np.ones(len(legs.kind)))
+        out = slopes.plain(board, tables, quadratic.EXTRA_CHARGE, quadratic.EXTRA_NAKED)
+        out.time[slopes.EQUITY] = decay
+        loose, hidden = greek_slopes.looseness(tables.underlying_params)
+        size = np.abs(tables.values[:, quadratic.COLUMN_DELTA : quadratic.COLUMN_VEGA + 1]).sum(axis=1)
+        sides = (p.initial_deviations_ppm, p.maintenance_deviations_ppm)
+        for side, z_ppm in enumerate(sides, start=slopes.INITIAL):
+            z = z_ppm / PPM
+            out.deviation[side] = z * deviation * loose
+            out.gross[side] = z * loose * found.linear + z * z * found.curved
+            out.time[side] = decay + z * loose * found.linear_time + z * z * found.curved_time
+            out.minimum[side] = p.short_minimum_ppm / PPM
+            out.lot_error[side] = 40.0 * (1.0 + z) ** 2
+            out.own_error[side] = z * hidden * size
+        return out
 
     def _vol_deviations(self, market: Any) -> np.ndarray:
         """float64[L]: relative standard deviation of each leg's volatility over the horizon."""

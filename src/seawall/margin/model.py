@@ -15,6 +15,7 @@ from seawall.core.times import years_between
 from seawall.core.units import PPM
 from seawall.kernels.rows import LegArrays
 from seawall.kernels.tables import Tables
+from seawall.margin.slopes import LegSlopes
 
 NONE = np.zeros((1, 1), np.int64)  # in place of parameters that a kind of tables does not have
 
@@ -24,7 +25,8 @@ class Model(ABC):
 
     kind: which account kernel reads the tables (`kernels/tables.py`).
     certifies: whether the engine may skip accounts between ticks by certificates; where False
-    it evaluates every holder whenever the market or the time moves.
+    it evaluates every holder whenever the market or the time moves, unless the model is
+    banded: then bands from `slopes` spare most of them (`engine/banded.py`).
     step_move_ppm, liquidation_fee_ppm: the worst move between two evaluations and the fee that
     maintenance margin must cover together (`margin/envelope.py`).
     """
@@ -32,6 +34,7 @@ class Model(ABC):
     name: ClassVar[str]
     kind: ClassVar[int]
     certifies: ClassVar[bool] = True
+    banded: ClassVar[bool] = False
     parameters: Any
     step_move_ppm: int
     liquidation_fee_ppm: int
@@ -52,6 +55,11 @@ class Model(ABC):
     def fee_after_step_ppm(self) -> int:
         """The liquidation fee after the worst step, ppm of the notional before it, rounded up."""
         return -(-(PPM + self.step_move_ppm) * self.liquidation_fee_ppm // PPM)
+
+    def slopes(self, board: Any, tables: Tables) -> LegSlopes:
+        """How fast figures can change (`margin/slopes.py`), of a banded model; board: legs, as_of_ns, rate and
+        underlyings of a market, tables: its own of that board."""
+        raise NotImplementedError(f"{self.name} is not banded")
 
     def worst_label(self, index: int) -> str:
         """Words for the fourth output of the account kernel; empty where there is none."""

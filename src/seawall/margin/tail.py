@@ -17,12 +17,15 @@ from seawall.core.units import PPM
 from seawall.kernels import tail
 from seawall.kernels.shocked import logarithms
 from seawall.kernels.tables import TAIL, Tables
+from seawall.margin import slopes
 from seawall.margin.model import Model, check_discount, haircuts_nano, leg_arrays, tables_of
 from seawall.margin.parameters import check_bounds
 from seawall.margin.scenarios import Moves, ScenarioParameters, check_scenarios, moves
+from seawall.margin.slopes import LegSlopes
 
 ROLE_OPTION = 3
 THOUSANDTHS = 1_000
+REFERENCE_YEARS = 30 / 365
 AMOUNT_MAX = 10**13  # whole quote units; no account is worth a thousandth of it
 
 
@@ -69,6 +72,7 @@ class TailModel(Model):
 
     kind = TAIL
     certifies = False
+    banded = True
     mean: ClassVar[bool]
 
     def __init__(self, parameters: ExpectedShortfallParameters) -> None:
@@ -142,6 +146,33 @@ class TailModel(Model):
         extra[:, tail.EXTRA_NOTIONAL] = np.maximum(legs.notional_nano, np.abs(legs.value_nano))
         extra[:, tail.EXTRA_NAKED] = np.where(legs.role == ROLE_OPTION, legs.notional_nano, 0)
         return tables_of(legs, values, extra, self._underlying_params(market.underlyings), self._scalars(), found.weights_ppm[None, :].copy())
+
+    def slopes(self, board: Any, tables: Tables) -> LegSlopes:
+        """A margin is Lipschitz in the scenarios' values: the tail of losses that are each at most d greater is at
+        most d greater. Equity less f times it moves as |1 − f| of the mark and f of a scenario."""
+        p, legs, found = self.parameters, board.legs, self.moves(board.underlyings)
+        rise = np.maximum(found.moves_ppm.max(axis=1), 0) / PPM
+        vol = (np.maximum(found.vols_ppm.max(axis=1), 0) / PPM)[legs.underlying]
+        floored = np.maximum(slopes.lives(legs, board.as_of_ns)[1], p.life_floor_days / 365)
+        power = np.where(floored <= REFERENCE_YEARS, p.power_short_ppm, p.power_long_ppm) / PPM
+        multiple = 1.0 + vol * (REFERENCE_YEARS / floored) ** power
+        decay = slopes.value_decay(board, rise[legs.underlying], multiple)
+        out = slopes.plain(board, tables, tail.EXTRA_CHARGE, tail.EXTRA_NAKED)
+        out.notional[:] = tables.extra[:, tail.EXTRA_NOTIONAL]
+        params = tables.underlying_params
+        out.size_from[:] = params[:, tail.PARAM_CONCENTRATION_FROM] * 1e6
+        out.size_rate[:] = params[:, tail.PARAM_CONCENTRATION_RATE] / PPM
+        out.size_liquid[:] = params[:, tail.PARAM_LIQUID] * 1e6
+        out.time[slopes.EQUITY] = decay
+        sides = ((p.initial_factor_ppm, tail.PARAM_TAIL_INITIAL), (p.maintenance_factor_ppm, tail.PARAM_TAIL_MAINTENANCE))
+        for side, (factor_ppm, column) in enumerate(sides, start=slopes.INITIAL):
+            factor = factor_ppm / PPM
+            out.multiple[side] = abs(1.0 - factor) + factor * (1.0 + rise)
+            out.time[side] = decay * max(1.0, abs(1.0 - factor) + factor)
+            out.minimum[side] = factor * p.short_minimum_ppm / PPM
+            out.lot_error[side] = 40.0 * (1.0 + factor)
+            out.size_tail[side] = params[:, column] / PPM
+        return out._replace(size_root=float(tables.scalars[tail.SCALAR_ROOT_MAX]) / PPM)
 
     def _underlying_params(self, underlyings: tuple[str, ...]) -> np.ndarray:
         p = self.parameters

@@ -30,7 +30,7 @@ from seawall.engine.pieces import (
 from seawall.engine.state import NEAR, PRESENT, RING, SPAN
 from seawall.kernels import cells
 from seawall.kernels.compiled import inner, once
-from seawall.kernels.tables import CELLS, tables_at
+from seawall.kernels.tables import tables_at
 
 FALL, RISE = 0, 1
 NANO_PER_ACCOUNT = 20_000.0
@@ -40,7 +40,7 @@ RELATIVE_SLACK = 1e-12
 @inner
 def charge_share(params, kind):
     """How far charges may move for each unit that values move."""
-    return 1.0 + (params[cells.PARAM_CONCENTRATION_RATE] * 1e-6 if kind == CELLS else 0.0)
+    return 1.0 + (params[cells.PARAM_CONCENTRATION_RATE] * 1e-6 if kind is None else 0.0)
 
 
 @inner
@@ -80,7 +80,7 @@ def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, j
             at = NEAR + side if near else width
             here = tables_at(tables, nodes.values[at, ring], nodes.extra[at, ring])
             profile(kind, here, holdings, piece, with_orders, near or side == FALL, scratch.profiles[side])
-        if kind == CELLS:
+        if kind is None:
             _stage_gaps(scratch, i, scratch.exact[with_orders, i])
         for side in range(2):
             _put(kind, tables, scratch, i, scratch.profiles[side], STAGE, side, joint)
@@ -151,7 +151,7 @@ def _shift(scratch, i, slot, side, joint, off_low, off_high):
 def start(kind, tables, scratch, count, profiles, joint):
     """Makes the present point the band so far, free of any slack. profiles: int64[U, W]."""
     for i in range(count):
-        if kind == CELLS:
+        if kind is None:
             _take_gaps(profiles[i], scratch.gap[BASE, i])
         scratch.charged[i, 0] = scratch.charged[i, 1] = 0.0
         _put(kind, tables, scratch, i, profiles[i], BASE, FALL, joint)

@@ -48,7 +48,6 @@ from seawall.engine.state import (
 )
 from seawall.kernels import anchors, cells
 from seawall.kernels.compiled import inner, once
-from seawall.kernels.tables import CELLS
 
 WIDEST = np.int64(LADDER - 1)
 FIRST_WIDTH = np.int64(6)  # for a first certificate
@@ -131,14 +130,14 @@ def certify(
     rule, tables = scratch.rule, board.tables
     faces.set_rule(kind, level, release, tables.scalars, rule)
     with_orders = np.int64(level == 0 and holdings.accounts[account, ORDER_LENGTH] > 0)
-    joint = 1 if kind != CELLS or count == 1 else faces.JOINT
+    joint = 1 if kind is not None or count == 1 else faces.JOINT
     cash = np.float64(holdings.accounts[account, CASH])
-    if kind == CELLS and rule[UPPER + ON]:
+    if kind is None and rule[UPPER + ON]:
         bands.choose_witnesses(kind, tables, scratch, count, joint, scratch.exact[0])
     led, time_level, begin = begin >= BY_LEADER, begin // BY_TIME % TIME_LEVELS, begin % BY_TIME
     time_share = TIME_SHARE * 2.0**time_level
     kept_until_ns, kept_rate, two_cells = np.int64(0), np.inf, True
-    for attempt in range(ATTEMPTS if kind == CELLS else 1):
+    for attempt in range(ATTEMPTS if kind is None else 1):
         narrow = attempt != WIDE
         if attempt == IN_CELL and not two_cells:
             break

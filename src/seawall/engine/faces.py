@@ -16,7 +16,6 @@ import numpy as np
 
 from seawall.kernels import cells, tiers
 from seawall.kernels.compiled import inner, once
-from seawall.kernels.tables import CELLS
 
 GAPS = 2 * cells.CELLS
 
@@ -68,13 +67,13 @@ def set_rule(kind, level, release, scalars, rule):
         which = rule[side + WHICH]
         rule[side + FLAT] = 0.0 if which == NOTHING else multiple
         rule[side + FACTOR] = 0.0
-        if kind == CELLS and which != NOTHING:
+        if kind is None and which != NOTHING:
             at = cells.SCALAR_INITIAL_FACTOR if which == INITIAL else cells.SCALAR_MAINTENANCE_FACTOR
             rule[side + FACTOR] = multiple * scalars[at] * 1e-6
     rule[WITH_GAP] = 0.0
     # options are smooth or bend once; a margin rate that reaches 100 % may rise at once
-    rule[STRAY_RATE] = 4.0 if kind == CELLS else np.inf
-    rule[OFFSET] = scalars[cells.SCALAR_OFFSET] * 1e-6 if kind == CELLS else 0.0
+    rule[STRAY_RATE] = 4.0 if kind is None else np.inf
+    rule[OFFSET] = scalars[cells.SCALAR_OFFSET] * 1e-6 if kind is None else 0.0
 
 
 @inner
@@ -124,7 +123,7 @@ def lower(kind, x, gaps, params, rule, joint, work, z):
     """z[: joint] of a profile x with gaps (float64[GAPS], of each cell in the first shock, then in the second). joint: 1 where the account has one
     underlying (or the model no scenarios), else JOINT. work: float64[CELLS]."""
     factor, flat = rule[LOWER + FACTOR], rule[LOWER + FLAT]
-    if kind != CELLS:
+    if kind is not None:
         which = np.int64(rule[LOWER + WHICH])
         z[0] = x[TIER_MARK] if which == NOTHING else x[TIER_NET] - flat * _tier_margin(x, which)
         return
@@ -173,7 +172,7 @@ def upper(kind, x, params, rule, witness, least_basis, out):
     charge for the basis, which need not, least_basis is what is sure, and of the gaps, which are part of it,
     what the profile has."""
     factor, flat = rule[UPPER + FACTOR], rule[UPPER + FLAT]
-    if kind != CELLS:
+    if kind is not None:
         # a long option's value is in equity and in the requirement: at multiples of 1 or more
         # what is left over is at most 0, below 1 it counts
         out[0] = x[TIER_MARK] if flat < 1.0 else x[TIER_NET]

@@ -8,7 +8,6 @@ from seawall.engine import faces
 from seawall.engine.state import LENGTH, ORDER_LENGTH, ORDER_START, START
 from seawall.kernels import cells, orders
 from seawall.kernels.compiled import inner, once
-from seawall.kernels.tables import CELLS
 
 # slots of bounds: the band so far, a stage of the ladder, and the present point
 BASE, STAGE, POINT = (np.int64(k) for k in range(3))
@@ -153,7 +152,7 @@ def profile(kind, tables, holdings, piece, with_orders, with_gaps, out):
     leg, lots = holdings.leg, holdings.lots
     first, last = piece[FIRST], piece[LAST]
     o, order_stop = piece[ORDER_FIRST], piece[ORDER_LAST]
-    if kind == CELLS:
+    if kind is None:
         cells.profile(
             tables.values, tables.extra, tables.leg_block, tables.leg_group, leg, lots, first, last, with_gaps, out
         )

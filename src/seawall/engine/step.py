@@ -61,6 +61,12 @@ EVERY_HOT, NO_HOT = -1, -2
 DECISIONS, PENDING, ROWS_WANTED = 0, 1, 2
 
 
+def kind_of(kind: int) -> int | None:
+    """What the step, and all that it calls, takes for a kind of tables: None for CELLS. It is a type of its own, so
+    branches on it are decided when the step is compiled, and the other kind's half is not translated."""
+    return None if kind == CELLS else kind
+
+
 @once
 def rows_ready(board, holdings, account, version, legs_wanted, wanted):
     """Whether every row of an account is of the present; asks for those that are not."""
@@ -93,7 +99,7 @@ def evaluate(kind, tables, holdings, account, count, scratch, out):
     for i in range(count):
         for s in range(2 if has_orders else 1):
             profile(kind, tables, holdings, scratch.pieces[i], s == 1, True, exact[s, i])
-    if kind == CELLS:
+    if kind is None:
         cells.conclude(
             exact[0], exact[1], has_orders, count, scratch.pieces[:, UNDERLYING], tables.underlying_params,
             tables.scalars, row[CASH], out,

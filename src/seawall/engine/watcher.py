@@ -364,7 +364,7 @@ class Watcher:
             return
         while True:
             step.process(
-                self.model.kind, pricer.board, pricer.nodes, holdings, self.state, self.scratch, clock, self.motion,
+                step.kind_of(self.model.kind), pricer.board, pricer.nodes, holdings, self.state, self.scratch, clock, self.motion,
                 pricer.drift, self.origins, figures_only, self.plan, plans, hot_of, touched, count, self.nodes_wanted,
                 self.legs_wanted, decided, wanted,
             )  # fmt: skip

@@ -123,8 +123,8 @@ def certify(
     the present point in scratch.exact.
 
     begin: what the last certificate left: a slope, see `_width`; BY_TIME times the level of what is left
-    for time; at or above BY_LEADER its bands are in the coordinates of the underlying `leader`. motion: float64[MOTIONS], drift: float64[U, DRIFTS]:
-    `state.py`. Returns the end of the certificate in ns, or 0 where none could be had, and what it
+    for time; at or above BY_LEADER its bands are in the coordinates of the underlying `leader`.
+    motion: float64[MOTIONS], drift: float64[U, DRIFTS]: `state.py`. Returns the end of the certificate in ns, or 0 where none could be had, and what it
     leaves for the next; edges[i] = (fall, rise) prices of the i-th underlying, or led where BY_LEADER.
     """
     rule, tables = scratch.rule, board.tables

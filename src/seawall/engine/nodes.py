@@ -2,7 +2,7 @@
 
 A certificate must know what a portfolio is worth at prices that have not come yet. It is
 projected on rows computed at the nodes of a ladder of grids over log-price (steps of a
-quarter, 1, 4, 16 and 64 anchors). Of each grid two nodes matter, SPAN steps apart, so chosen that the
+quarter, a half, 1, 2, … 64 anchors). Of each grid two nodes matter, SPAN steps apart, so chosen that the
 price is at least half a step away from both; between them, `stray` bounds how far a leg may leave its
 chord. The rows are shared by all accounts and survive until the price has moved on or they grow old.
 """

@@ -3,8 +3,8 @@ their callers hold. Numba would otherwise count, atomically, every view of a row
 than the arithmetic, and half of the compile time.
 
 `inner` is for what compiled code calls (see `linked.py`), `entry` for what Python calls (kept on disk, and the lock of
-the interpreter released), `once` for what is called from one place: it becomes a part of its caller,
-where `inner` would be optimised and translated by itself first. None may allocate an array or return
+the interpreter released), `once` for what is called from one place, or is too small for a call, which copies every
+array it is given: it becomes a part of its caller before that is typed. None may allocate an array or return
 one to Python.
 """
 

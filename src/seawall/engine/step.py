@@ -7,6 +7,7 @@ runs again on those accounts alone.
 
 import numpy as np
 
+from seawall.engine import ahead
 from seawall.engine import nodes as node_rows
 from seawall.engine.certificate import BY_LEADER, by_what, certify
 from seawall.engine.faces import TIER_ORDERS
@@ -287,14 +288,11 @@ def _gather(watch, holdings, plan, plans, hot_of, version, touched, count):
     plan: int64[plans, 3], rows (coordinate, first, last bucket). hot_of: EVERY_HOT, NO_HOT or the one
     underlying whose holders are woken. Returns how many there are then.
     """
-    of_accounts = ACCOUNT_ITEMS * len(watch.level)
     for r in range(plans):
         drained = wheel.drain(watch.wheel, plan[r, 0], plan[r, 1], plan[r, 2], watch.items, 0)
+        ahead.owners(holdings, watch, drained)
         for k in range(drained):
-            item = watch.items[k]
-            account = item // ACCOUNT_ITEMS
-            if item >= of_accounts:
-                account = holdings.watch[(item - of_accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT]
+            account = ahead.owner(holdings, watch, watch.items[k])
             if watch.seen[account] != version:
                 watch.seen[account] = version
                 touched[count] = account
@@ -332,7 +330,9 @@ def process(
     wanted[ROWS_WANTED] = 0
     count = _gather(watch, holdings, plan, plans, hot_of, clock[VERSION], touched, count)
     figures = scratch.figures
+    ahead.begin(holdings, watch, touched, count)
     for t in range(count):
+        ahead.look(holdings, watch, touched, t, count)
         account = touched[t]
         pieces = slices(board.tables.leg_underlying, holdings, account, scratch.pieces)
         ready = rows_ready(board, holdings, account, clock[VERSION], legs_wanted, wanted)

@@ -1,0 +1,113 @@
+"""What the step will read of the accounts that it has woken, asked for while it works on others (`kernels/prefetch.py`).
+
+Three stages, since each reads what the one before has asked for: an account's row; what that points to; and
+where the account is filed, and beside whom.
+"""
+
+from seawall.engine.state import (
+    ACCOUNT_ITEMS,
+    BEGIN,
+    EXPOSURE_ITEMS,
+    HOT_PLACE,
+    ITEM_TIME,
+    LENGTH,
+    START,
+    WATCH_ACCOUNT,
+    WATCH_LENGTH,
+    WATCH_START,
+)
+from seawall.kernels import wheel
+from seawall.kernels.compiled import once
+from seawall.kernels.prefetch import prefetch
+
+STAGES = 3
+
+
+@once
+def owner(holdings, watch, item):
+    """The account that an item of the wheel is filed for."""
+    of_accounts = ACCOUNT_ITEMS * len(watch.level)
+    if item < of_accounts:
+        return item // ACCOUNT_ITEMS
+    return holdings.watch[(item - of_accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT]
+
+
+@once
+def owners(holdings, watch, count):
+    """Asks for what says whose the items in watch.items[: count] are."""
+    of_accounts = ACCOUNT_ITEMS * len(watch.level)
+    for k in range(count):
+        item = watch.items[k]
+        if item >= of_accounts:
+            prefetch(holdings.watch, ((item - of_accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT))
+    for k in range(count):
+        prefetch(watch.seen, owner(holdings, watch, watch.items[k]))
+
+
+@once
+def begin(holdings, watch, touched, count):
+    """Asks for the first accounts of touched[: count]."""
+    for k in range(min(count, STAGES)):
+        _account(holdings, touched[k])
+    for k in range(min(count, STAGES - 1)):
+        _holdings(holdings, watch, touched[k])
+    if count > 0:
+        _neighbours(holdings, watch, touched[0])
+
+
+@once
+def look(holdings, watch, touched, t, count):
+    """Asks for the accounts that come after touched[t]."""
+    if t + STAGES < count:
+        _account(holdings, touched[t + STAGES])
+    if t + STAGES - 1 < count:
+        _holdings(holdings, watch, touched[t + STAGES - 1])
+    if t + 1 < count:
+        _neighbours(holdings, watch, touched[t + 1])
+
+
+@once
+def _account(holdings, account):
+    prefetch(holdings.accounts, (account, 0))
+    prefetch(holdings.accounts, (account, WATCH_LENGTH))
+
+
+@once
+def _holdings(holdings, watch, account):
+    row, items = holdings.accounts[account], watch.wheel.items
+    start, first = row[START], row[WATCH_START]
+    prefetch(holdings.leg, start)
+    prefetch(holdings.lots, start)
+    prefetch(holdings.lots, start + row[LENGTH] - 1)
+    prefetch(holdings.watch, (first, 0))
+    prefetch(watch.figures, (account, 0))
+    prefetch(watch.level, account)
+    prefetch(watch.hot, (HOT_PLACE, account))
+    prefetch(watch.hot, (BEGIN, account))
+    prefetch(items, (ACCOUNT_ITEMS * account + ITEM_TIME, 0))
+    of_exposures = ACCOUNT_ITEMS * len(watch.level) + EXPOSURE_ITEMS * first
+    for e in range(row[WATCH_LENGTH]):
+        prefetch(items, (of_exposures + EXPOSURE_ITEMS * e, 0))
+
+
+@once
+def _neighbours(holdings, watch, account):
+    row = holdings.accounts[account]
+    for k in range(ACCOUNT_ITEMS):
+        _beside(watch.wheel, ACCOUNT_ITEMS * account + k)
+    of_exposures = ACCOUNT_ITEMS * len(watch.level) + EXPOSURE_ITEMS * row[WATCH_START]
+    for k in range(EXPOSURE_ITEMS * row[WATCH_LENGTH]):
+        _beside(watch.wheel, of_exposures + k)
+
+
+@once
+def _beside(filed, item):
+    row = filed.items[item]
+    if row[wheel.COORDINATE] < 0:
+        return
+    if row[wheel.PREV] >= 0:
+        prefetch(filed.items, (row[wheel.PREV], 0))
+    else:
+        prefetch(filed.heads, (row[wheel.COORDINATE], row[wheel.BUCKET]))
+    if row[wheel.NEXT] >= 0:
+        prefetch(filed.items, (row[wheel.NEXT], 0))

@@ -25,13 +25,14 @@ from seawall.engine.state import (
     SINCE_NODES,
     SLOPES,
     SPAN,
-    STAMP,
     TIMES,
     Board,
+    Filler,
     Nodes,
 )
 from seawall.kernels import cells, rows, tiers
 from seawall.kernels.board import FOREVER, NEVER, fill_cells, price_cell, price_cells
+from seawall.kernels.bound import bind, unbound
 from seawall.kernels.tables import CELLS, TIERS, Tables
 from seawall.kernels.tier_rows import fill_tiers
 from seawall.margin.model import leg_arrays
@@ -61,10 +62,18 @@ class Pricer:
             self.constants[rows.MODEL_RATE] = market.rate
             self.steps = np.full(underlyings, TIER_STEP)
             self.columns = 1
-        self.cells = price_cells(index, self.steps)  # of the anchor grid, that the present prices lie in
-        self.still = np.zeros(2)  # what rows of the present hold for
+        self.filler = Filler(
+            legs=self.legs,
+            cells=price_cells(index, self.steps),
+            steps=self.steps,
+            still=np.zeros(2),
+            shocks=self.shocks,
+            constants=self.constants,
+            bound=unbound(),
+            which=np.zeros(count, np.int32),
+        )
         current = np.zeros(underlyings, np.int64)
-        self.board = Board(tables, index, current, np.full((2, count), -1, np.int64), np.full((count, 3), NEVER))
+        self.board = Board(tables, index, current, np.full(count, -1, np.int64), np.full((count, 3), NEVER))
         ladder = np.zeros((underlyings, LADDER, LADDER_STEP + 1))
         ladder[:, :, LADDER_STEP] = node_rows.ladder_steps(self.steps)
         self.nodes = Nodes(
@@ -94,7 +103,7 @@ class Pricer:
         """The price of an underlying is another."""
         self.board.current[underlying] = version
         self.nodes.times[underlying, READY] = 0
-        self.cells[underlying] = price_cell(self.board.index[underlying], self.steps[underlying])
+        self.filler.cells[underlying] = price_cell(self.board.index[underlying], self.steps[underlying])
 
     def later(self, version: int) -> None:
         """Time has passed."""
@@ -103,7 +112,7 @@ class Pricer:
     def stale(self, legs: np.ndarray) -> np.ndarray:
         """Those of the legs whose rows are not of the present."""
         board = self.board
-        return legs[board.fresh[STAMP][legs] < board.current[self.legs.underlying[legs]]]
+        return legs[board.fresh[legs] < board.current[self.legs.underlying[legs]]]
 
     def forget_gaps(self) -> None:
         """Terms of legs have changed: gaps no longer hold."""
@@ -132,11 +141,22 @@ class Pricer:
     def fill_rows(self, which: np.ndarray, now_ns: int, version: int) -> None:
         """Rows of the legs `which` (int32) at the present prices."""
         self.row_fills += len(which)
-        self.board.fresh[STAMP, which] = version
-        self._fill(
-            which, self.board.index, self.cells, 1, self.steps, 0, self.still, now_ns, self.board.tables,
-            self.board.gaps,
-        )  # fmt: skip
+        self.board.fresh[which] = version
+        filler, board = self.filler, self.board
+        self._fill(which, board.index, filler.cells, 1, self.steps, 0, filler.still, now_ns, board.tables, board.gaps)
+
+    def bind_filler(self, now_ns: int) -> None:
+        """Gives the step the address of what fills rows: only now, as the step may be compiled before that."""
+        filler, board = self.filler, self.board
+        which, tables = filler.which[:1], board.tables
+        if self.model.kind == CELLS:
+            bind(filler.bound, fill_cells, (
+                filler.legs, which, board.index, filler.cells, 1, filler.steps, 0, filler.still, now_ns, filler.shocks,
+                filler.constants, int(tables.scalars[cells.SCALAR_SHORT_MINIMUM]), board.gaps, tables.values, tables.extra,
+            ))  # fmt: skip
+            return
+        rate = self.constants[rows.MODEL_RATE]
+        bind(filler.bound, fill_tiers, (filler.legs, which, board.index, now_ns, rate, tables))
 
     def fill_nodes(self, underlying: int, now_ns: int) -> None:
         """The nodes around the present price of an underlying that are not there."""
@@ -190,7 +210,7 @@ class Pricer:
         if cell not in known:
             gaps = np.full((len(self.legs.kind), 3), NEVER)
             self._fill(
-                which, self.board.index, np.full(len(self.steps), cell), 1, self.steps, 0, self.still, now_ns,
+                which, self.board.index, np.full(len(self.steps), cell), 1, self.steps, 0, self.filler.still, now_ns,
                 self.spare, gaps,
             )  # fmt: skip
             times = self.nodes.times[underlying]

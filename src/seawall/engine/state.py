@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seawall.kernels import rows
 from seawall.kernels.tables import Tables
 from seawall.kernels.wheel import Wheel
 
@@ -17,8 +18,6 @@ SPAN = 2  # steps from the node below a price to the one above: it stays half a 
 RING = 8  # nodes kept per width: the two around the price, and those that it may come back to
 NEAR = LADDER  # rows of the narrowest width's nodes below, and above, with the gaps that evaluations between have
 
-# board.fresh[k, leg]: the version that a leg's row is of, and for which it has been asked for
-STAMP, QUEUED = 0, 1
 # board.gaps[leg, k]: the steps of the grids of price and life that a row's gaps are made for, and
 # until when the latter lasts, ns
 GAP_CELL, GAP_LIFE, GAP_UNTIL = range(3)
@@ -41,8 +40,8 @@ WATCH_UNDERLYING, WATCH_ACCOUNT = 0, 1
 # more evaluations until another attempt to certify it, and how its next certificate begins
 HOT_LIST, HOT_PLACE, HOT_WAIT, BEGIN = range(4)
 # watch.sums[k]
-HOT_COUNT, TOUCHED, EVALUATED, CERTIFIED = range(4)
-SUMS = 4
+HOT_COUNT, TOUCHED, EVALUATED, CERTIFIED, FILLED = range(5)
+SUMS = 5
 # wheel items: 3·a + k of account a (the leader's fall and rise, the time), then 3·A + 4·e + k of its
 # exposure e; and coordinates: 4·u + k of underlying u, 4·U + 2·u + k of its ratio to the leader, and
 # the time
@@ -64,9 +63,9 @@ DRIFTS = 4
 class Board(NamedTuple):
     """The market as the step sees it.
 
-    tables: rows at the present prices, valid for a leg whose stamp is no older than the current
-    version of its underlying; index: float64[U]; current: int64[U]; fresh: int64[2, L]; gaps:
-    int64[L, 3].
+    tables: rows at the present prices, valid for a leg whose row is of a version no older than the current
+    one of its underlying; index: float64[U]; current: int64[U]; fresh: int64[L], the version that a row is of;
+    gaps: int64[L, 3].
     """
 
     tables: Tables
@@ -74,6 +73,25 @@ class Board(NamedTuple):
     current: np.ndarray
     fresh: np.ndarray
     gaps: np.ndarray
+
+
+class Filler(NamedTuple):
+    """What rows at the present prices are made from, besides the board.
+
+    legs: their terms; cells: int64[U], of the anchor grid, that the present prices lie in; steps: float64[U], the grid's;
+    still: float64[2], the moves of volatility and basis that they hold for: none; shocks: float64[U, 4, C]; constants:
+    float64[], of the model; bound: int64[2], `kernels/bound.py`, of the function that fills them; which: int32[L], room
+    for the legs of an account.
+    """
+
+    legs: rows.LegArrays
+    cells: np.ndarray
+    steps: np.ndarray
+    still: np.ndarray
+    shocks: np.ndarray
+    constants: np.ndarray
+    bound: np.ndarray
+    which: np.ndarray
 
 
 class Nodes(NamedTuple):

@@ -1,8 +1,8 @@
 """One step of the engine, compiled: wake accounts, evaluate, decide, certify, file again.
 
-Only integers and bounds in here. What needs pricing (rows at the present price, nodes of the
-ladder) is asked for: the step sets such accounts aside, `pricer.py` fills the rows, and the step
-runs again on those accounts alone.
+Only integers and bounds in here. Rows at the present price are filled as they are needed, by the kernel that fills
+every table. Nodes of the ladder are asked for: the step sets such accounts aside, `pricer.py` makes the nodes, and
+the step runs again on those accounts alone.
 """
 
 import numpy as np
@@ -21,6 +21,7 @@ from seawall.engine.state import (
     EPOCH,
     EVALUATED,
     EXPOSURE_ITEMS,
+    FILLED,
     HOT_COUNT,
     HOT_LIST,
     HOT_PLACE,
@@ -34,18 +35,16 @@ from seawall.engine.state import (
     NOW,
     ORDER_LENGTH,
     ORDER_START,
-    QUEUED,
     RELEASE_PPM,
-    STAMP,
     START,
     TOUCHED,
     VERSION,
-    WATCH_ACCOUNT,
     WATCH_LENGTH,
     WATCH_START,
     WATCH_UNDERLYING,
 )
-from seawall.kernels import cells, orders, tiers, wheel
+from seawall.kernels import cells, orders, rows, tiers, wheel
+from seawall.kernels.bound import ADDRESS, UNBOUND, call_at
 from seawall.kernels.compiled import entry, inner, once
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.normal import log_
@@ -59,7 +58,7 @@ HOT_PATIENCE = 8  # evaluations between attempts to certify an account that has 
 # whose events wake accounts of the hot list, if not one underlying's
 EVERY_HOT, NO_HOT = -1, -2
 # wanted[k], what it leaves behind
-DECISIONS, PENDING, ROWS_WANTED = 0, 1, 2
+DECISIONS, PENDING = 0, 1
 
 
 def kind_of(kind: int) -> int | None:
@@ -69,22 +68,35 @@ def kind_of(kind: int) -> int | None:
 
 
 @once
-def rows_ready(board, holdings, account, version, legs_wanted, wanted):
-    """Whether every row of an account is of the present; asks for those that are not."""
-    row = holdings.accounts[account]
-    ready = True
+def fill_rows(kind, board, filler, holdings, account, clock, sums):
+    """Brings the rows of an account to the present; False where what fills them has no address yet."""
+    row, tables = holdings.accounts[account], board.tables
+    count = 0
     for k in range(row[LENGTH] + row[ORDER_LENGTH]):
         if k < row[LENGTH]:
             leg = np.int64(holdings.leg[row[START] + k])
         else:
             leg = holdings.orders[row[ORDER_START] + k - row[LENGTH], orders.LEG]
-        if board.fresh[STAMP, leg] < board.current[board.tables.leg_underlying[leg]]:
-            ready = False
-            if board.fresh[QUEUED, leg] != version:
-                board.fresh[QUEUED, leg] = version
-                legs_wanted[wanted[ROWS_WANTED]] = leg
-                wanted[ROWS_WANTED] += 1
-    return ready
+        if board.fresh[leg] < board.current[tables.leg_underlying[leg]]:
+            if filler.bound[ADDRESS] == UNBOUND:
+                return False
+            board.fresh[leg] = clock[VERSION]
+            filler.which[count] = leg
+            count += 1
+    if count == 0:
+        return True
+    which = filler.which[:count]
+    sums[FILLED] += count
+    if kind is None:
+        call_at(filler.bound, (
+            filler.legs, which, board.index, filler.cells, 1, filler.steps, 0, filler.still, clock[NOW], filler.shocks,
+            filler.constants, tables.scalars[cells.SCALAR_SHORT_MINIMUM], board.gaps, tables.values, tables.extra,
+        ))  # fmt: skip
+    else:
+        call_at(
+            filler.bound, (filler.legs, which, board.index, clock[NOW], filler.constants[rows.MODEL_RATE], tables)
+        )
+    return True
 
 
 @inner
@@ -314,20 +326,18 @@ def _gather(watch, holdings, plan, plans, hot_of, version, touched, count):
 
 @entry
 def process(
-    kind, board, nodes, holdings, watch, scratch, clock, motion, drift, origins, figures_only, plan, plans, hot_of,
-    touched, count, nodes_wanted, legs_wanted, decided, wanted,
+    kind, board, filler, nodes, holdings, watch, scratch, clock, motion, drift, origins, figures_only, plan, plans,
+    hot_of, touched, count, nodes_wanted, decided, wanted,
 ):  # fmt: skip
     """Wakes accounts, evaluates them, notes changes of status and certifies from the exact figures.
 
     plan, plans, hot_of: whom to wake, see `_gather`. touched: int32[A], `count` accounts to look at
-    whoever wakes; those that need rows or nodes come back in its first
-    wanted[PENDING] places, with nodes_wanted: bool[U] and legs_wanted: int32[wanted[ROWS_WANTED]]
-    saying which. figures_only: puts the figures into `decided` and records nothing. decided: int64[>=
+    whoever wakes; those that need nodes, or a filler that is bound, come back in its first
+    wanted[PENDING] places, with nodes_wanted: bool[U] saying which. figures_only: puts the figures into `decided` and records nothing. decided: int64[>=
     count, 6], rows (account, old level, new level, equity, initial, maintenance) from
     wanted[DECISIONS] on. clock, motion: int64[4], float64[MOTIONS], see `state.py`.
     """
     wanted[PENDING] = 0
-    wanted[ROWS_WANTED] = 0
     count = _gather(watch, holdings, plan, plans, hot_of, clock[VERSION], touched, count)
     figures = scratch.figures
     ahead.begin(holdings, watch, touched, count)
@@ -335,7 +345,7 @@ def process(
         ahead.look(holdings, watch, touched, t, count)
         account = touched[t]
         pieces = slices(board.tables.leg_underlying, holdings, account, scratch.pieces)
-        ready = rows_ready(board, holdings, account, clock[VERSION], legs_wanted, wanted)
+        ready = fill_rows(kind, board, filler, holdings, account, clock, watch.sums)
         if not figures_only:
             for i in range(pieces):
                 u = scratch.pieces[i, UNDERLYING]

@@ -27,6 +27,7 @@ from seawall.engine.state import (
     EPOCH,
     EVALUATED,
     EXPOSURE_ITEMS,
+    FILLED,
     HOT_COUNT,
     IN_ALL,
     ITEM_FALL,
@@ -48,6 +49,7 @@ from seawall.engine.state import (
 )
 from seawall.kernels import rows, wheel
 from seawall.kernels.account import evaluate_one
+from seawall.kernels.bound import ADDRESS, UNBOUND
 from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model, leg_arrays
@@ -113,7 +115,6 @@ class Watcher:
     def _price_by(self, tables: Tables) -> None:
         """Rows and nodes of a (new) model."""
         self.pricer = Pricer(self.desk.base, self.model, tables, self.index)
-        self.legs_wanted = np.zeros(len(self.pricer.legs.kind), np.int32)
         self._loosen()
 
     def expect_moves(self) -> None:
@@ -354,7 +355,7 @@ class Watcher:
         return self.decided[: self.wanted[step.DECISIONS]].copy()
 
     def _run(self, figures_only: bool, holdings: Holdings, touched: np.ndarray, count: int, decided: np.ndarray) -> None:
-        """Runs the step until nothing is left that waits for rows."""
+        """Runs the step until nothing is left that waits for nodes."""
         pricer, wanted, clock = self.pricer, self.wanted, self.clock
         clock[NOW], clock[EPOCH], clock[RELEASE_PPM] = self.at_ns, self.epoch_ns, self.hysteresis_ppm
         clock[VERSION] = self.version
@@ -364,16 +365,16 @@ class Watcher:
             return
         while True:
             step.process(
-                step.kind_of(self.model.kind), pricer.board, pricer.nodes, holdings, self.state, self.scratch, clock, self.motion,
-                pricer.drift, self.origins, figures_only, self.plan, plans, hot_of, touched, count, self.nodes_wanted,
-                self.legs_wanted, decided, wanted,
+                step.kind_of(self.model.kind), pricer.board, pricer.filler, pricer.nodes, holdings, self.state, self.scratch,
+                clock, self.motion, pricer.drift, self.origins, figures_only, self.plan, plans, hot_of, touched, count,
+                self.nodes_wanted, decided, wanted,
             )  # fmt: skip
             count = int(wanted[step.PENDING])
             if count == 0:
                 return
             plans, hot_of = 0, step.NO_HOT
-            if wanted[step.ROWS_WANTED]:
-                pricer.fill_rows(self.legs_wanted[: wanted[step.ROWS_WANTED]], self.at_ns, self.version)
+            if pricer.filler.bound[ADDRESS] == UNBOUND:
+                pricer.bind_filler(self.at_ns)
             for u in np.flatnonzero(self.nodes_wanted).tolist():
                 pricer.fill_nodes(u, self.at_ns)
                 self.nodes_wanted[u] = False
@@ -456,7 +457,7 @@ class Watcher:
             "certified": int(sums[CERTIFIED]),
             "hot": int(sums[HOT_COUNT]),
             "node_fills": self.pricer.node_fills,
-            "row_fills": self.pricer.row_fills,
+            "row_fills": self.pricer.row_fills + int(sums[FILLED]),
             "version": self.version,
         }
 

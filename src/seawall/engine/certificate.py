@@ -54,6 +54,7 @@ FIRST_WIDTH = np.int64(6)  # for a first certificate
 OCTAVE = 4  # steps in which an account's slope is remembered
 BY_TIME = np.int64(1 << 12)  # above every slope
 TIME_LEVELS = 4
+NARROWLY = np.int64(1 << 15)
 BY_LEADER = np.int64(1 << 16)
 LED_SHARE = 0.75  # of a stage, that a band in the leader's coordinates is said to take
 # attempts at a band: within the ladder; within the narrowest stage, with the gaps of the present step of
@@ -62,6 +63,7 @@ WIDE, IN_STAGE, IN_CELL = range(3)
 ATTEMPTS = 3
 LONGEST_NS = 30 * 3_600 * 10**9
 SHORTEST_NS = 10**9
+NEARLY_WHOLE = 0.9  # of the narrowest stage, for wider ones to be looked for
 LITTLE = 0.3  # of the narrowest stage, for a band inside the present anchor cell to be looked for
 ENOUGH = 0.4  # of a stage, for narrower ones not to be worth their making
 LEAST_WAY = 1.0 / 16.0  # of the narrowest grid's steps, that a band is said to go
@@ -134,13 +136,15 @@ def certify(
     cash = np.float64(holdings.accounts[account, CASH])
     if kind is None and rule[UPPER + ON]:
         bands.choose_witnesses(kind, tables, scratch, count, joint, scratch.exact[0])
-    led, time_level, begin = begin >= BY_LEADER, begin // BY_TIME % TIME_LEVELS, begin % BY_TIME
+    led, time_level = begin >= BY_LEADER, begin // BY_TIME % TIME_LEVELS
+    first, begin = IN_STAGE if begin // NARROWLY % 2 else WIDE, begin % BY_TIME
     time_share = TIME_SHARE * 2.0**time_level
-    kept_until_ns, kept_rate, two_cells = np.int64(0), np.inf, True
-    for attempt in range(ATTEMPTS if kind is None else 1):
+    kept_until_ns, kept_rate, kept_narrow, two_cells = np.int64(0), np.inf, np.int64(0), True
+    for turn in range(ATTEMPTS if kind is None else 1):
+        attempt = (first + turn) % ATTEMPTS
         narrow = attempt != WIDE
         if attempt == IN_CELL and not two_cells:
-            break
+            continue
         rule[WITH_GAP] = narrow
         two_cells = False
         for i in range(count):
@@ -172,16 +176,18 @@ def certify(
         if share > LEAST_SHARE:
             rate = own_rate(nodes, board.index, scratch, count, scratch.edges, 1.0)
             if rate < kept_rate:
-                kept_until_ns, kept_rate = until_ns, rate
+                kept_until_ns, kept_rate, kept_narrow = until_ns, rate, np.int64(narrow)
                 for i in range(count):
                     for side in range(2):
                         scratch.kept_edges[i, side] = scratch.edges[i, side]
-        if share > LITTLE:
+        if first == IN_STAGE and share > NEARLY_WHOLE:
+            two_cells = False
+        elif share > LITTLE or (attempt == IN_CELL and kept_until_ns > 0):
             break
     for i in range(count):
         for side in range(2):
             scratch.edges[i, side] = scratch.kept_edges[i, side]
-    return kept_until_ns, begin + BY_TIME * time_level
+    return kept_until_ns, begin + BY_TIME * time_level + NARROWLY * kept_narrow
 
 
 @inner

@@ -40,29 +40,16 @@ def owners(holdings, watch, count):
         item = watch.items[k]
         if item >= of_accounts:
             prefetch(holdings.watch, ((item - of_accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT))
-    for k in range(count):
-        prefetch(watch.seen, owner(holdings, watch, watch.items[k]))
-
-
-@once
-def begin(holdings, watch, touched, count):
-    """Asks for the first accounts of touched[: count]."""
-    for k in range(min(count, STAGES)):
-        _account(holdings, touched[k])
-    for k in range(min(count, STAGES - 1)):
-        _holdings(holdings, watch, touched[k])
-    if count > 0:
-        _neighbours(holdings, watch, touched[0])
 
 
 @once
 def look(holdings, watch, touched, t, count):
-    """Asks for the accounts that come after touched[t]."""
+    """Asks for the accounts that come after touched[t]; to be called from t = -STAGES on."""
     if t + STAGES < count:
         _account(holdings, touched[t + STAGES])
-    if t + STAGES - 1 < count:
+    if 0 <= t + STAGES - 1 < count:
         _holdings(holdings, watch, touched[t + STAGES - 1])
-    if t + 1 < count:
+    if 0 <= t + 1 < count:
         _neighbours(holdings, watch, touched[t + 1])
 
 
@@ -93,11 +80,9 @@ def _holdings(holdings, watch, account):
 @once
 def _neighbours(holdings, watch, account):
     row = holdings.accounts[account]
-    for k in range(ACCOUNT_ITEMS):
-        _beside(watch.wheel, ACCOUNT_ITEMS * account + k)
     of_exposures = ACCOUNT_ITEMS * len(watch.level) + EXPOSURE_ITEMS * row[WATCH_START]
-    for k in range(EXPOSURE_ITEMS * row[WATCH_LENGTH]):
-        _beside(watch.wheel, of_exposures + k)
+    for k in range(ACCOUNT_ITEMS + EXPOSURE_ITEMS * row[WATCH_LENGTH]):
+        _beside(watch.wheel, ACCOUNT_ITEMS * account + k if k < ACCOUNT_ITEMS else of_exposures + k - ACCOUNT_ITEMS)
 
 
 @once

@@ -31,10 +31,10 @@ from seawall.engine.state import (
     Nodes,
 )
 from seawall.kernels import cells, rows, tiers
-from seawall.kernels.board import FOREVER, NEVER, fill_cells, price_cell, price_cells
-from seawall.kernels.bound import bind, unbound
+from seawall.kernels.board import FILL_CELLS, FOREVER, NEVER, fill_cells, price_cell, price_cells
+from seawall.kernels.bound import Bound
 from seawall.kernels.tables import CELLS, TIERS, Tables
-from seawall.kernels.tier_rows import fill_tiers
+from seawall.kernels.tier_rows import FILL_TIERS, fill_tiers
 from seawall.margin.model import leg_arrays
 
 LOOSE_VOL, LOOSE_BASIS = 0.12, 0.008
@@ -62,16 +62,9 @@ class Pricer:
             self.constants[rows.MODEL_RATE] = market.rate
             self.steps = np.full(underlyings, TIER_STEP)
             self.columns = 1
-        self.filler = Filler(
-            legs=self.legs,
-            cells=price_cells(index, self.steps),
-            steps=self.steps,
-            still=np.zeros(2),
-            shocks=self.shocks,
-            constants=self.constants,
-            bound=unbound(),
-            which=np.zeros(count, np.int32),
-        )
+        self.filler = Filler(Bound.block(), np.zeros(count, np.int32))
+        self.cells = price_cells(index, self.steps)  # of the anchor grid, that the present prices lie in
+        self.still = np.zeros(2)  # what rows of the present hold for
         current = np.zeros(underlyings, np.int64)
         self.board = Board(tables, index, current, np.full(count, -1, np.int64), np.full((count, 3), NEVER))
         ladder = np.zeros((underlyings, LADDER, LADDER_STEP + 1))
@@ -103,7 +96,7 @@ class Pricer:
         """The price of an underlying is another."""
         self.board.current[underlying] = version
         self.nodes.times[underlying, READY] = 0
-        self.filler.cells[underlying] = price_cell(self.board.index[underlying], self.steps[underlying])
+        self.cells[underlying] = price_cell(self.board.index[underlying], self.steps[underlying])
 
     def later(self, version: int) -> None:
         """Time has passed."""
@@ -142,21 +135,22 @@ class Pricer:
         """Rows of the legs `which` (int32) at the present prices."""
         self.row_fills += len(which)
         self.board.fresh[which] = version
-        filler, board = self.filler, self.board
-        self._fill(which, board.index, filler.cells, 1, self.steps, 0, filler.still, now_ns, board.tables, board.gaps)
+        self._fill(
+            which, self.board.index, self.cells, 1, self.steps, 0, self.still, now_ns, self.board.tables,
+            self.board.gaps,
+        )  # fmt: skip
 
-    def bind_filler(self, now_ns: int) -> None:
+    def bind_filler(self) -> None:
         """Gives the step the address of what fills rows: only now, as the step may be compiled before that."""
-        filler, board = self.filler, self.board
-        which, tables = filler.which[:1], board.tables
+        board, tables, which = self.board, self.board.tables, self.filler.which
         if self.model.kind == CELLS:
-            bind(filler.bound, fill_cells, (
-                filler.legs, which, board.index, filler.cells, 1, filler.steps, 0, filler.still, now_ns, filler.shocks,
-                filler.constants, int(tables.scalars[cells.SCALAR_SHORT_MINIMUM]), board.gaps, tables.values, tables.extra,
+            FILL_CELLS.bind(self.filler.bound, (
+                self.legs, which, board.index, self.cells, 1, self.steps, 0, self.still, 0, self.shocks, self.constants,
+                int(tables.scalars[cells.SCALAR_SHORT_MINIMUM]), board.gaps, tables.values, tables.extra,
             ))  # fmt: skip
             return
-        rate = self.constants[rows.MODEL_RATE]
-        bind(filler.bound, fill_tiers, (filler.legs, which, board.index, now_ns, rate, tables))
+        rate = float(self.constants[rows.MODEL_RATE])
+        FILL_TIERS.bind(self.filler.bound, (self.legs, which, board.index, 0, rate, tables))
 
     def fill_nodes(self, underlying: int, now_ns: int) -> None:
         """The nodes around the present price of an underlying that are not there."""
@@ -210,7 +204,7 @@ class Pricer:
         if cell not in known:
             gaps = np.full((len(self.legs.kind), 3), NEVER)
             self._fill(
-                which, self.board.index, np.full(len(self.steps), cell), 1, self.steps, 0, self.filler.still, now_ns,
+                which, self.board.index, np.full(len(self.steps), cell), 1, self.steps, 0, self.still, now_ns,
                 self.spare, gaps,
             )  # fmt: skip
             times = self.nodes.times[underlying]

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seawall.kernels import rows
 from seawall.kernels.tables import Tables
 from seawall.kernels.wheel import Wheel
 
@@ -76,20 +75,12 @@ class Board(NamedTuple):
 
 
 class Filler(NamedTuple):
-    """What rows at the present prices are made from, besides the board.
+    """What fills rows at the present prices.
 
-    legs: their terms; cells: int64[U], of the anchor grid, that the present prices lie in; steps: float64[U], the grid's;
-    still: float64[2], the moves of volatility and basis that they hold for: none; shocks: float64[U, 4, C]; constants:
-    float64[], of the model; bound: int64[2], `kernels/bound.py`, of the function that fills them; which: int32[L], room
-    for the legs of an account.
+    bound: int64[], the block of `kernels/bound.py` for `FILL_CELLS` or `FILL_TIERS`; which: int32[L], room for the legs
+    of an account.
     """
 
-    legs: rows.LegArrays
-    cells: np.ndarray
-    steps: np.ndarray
-    still: np.ndarray
-    shocks: np.ndarray
-    constants: np.ndarray
     bound: np.ndarray
     which: np.ndarray
 

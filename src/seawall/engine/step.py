@@ -43,12 +43,14 @@ from seawall.engine.state import (
     WATCH_START,
     WATCH_UNDERLYING,
 )
-from seawall.kernels import cells, orders, rows, tiers, wheel
-from seawall.kernels.bound import ADDRESS, UNBOUND, call_at
+from seawall.kernels import cells, orders, tiers, wheel
+from seawall.kernels.board import FILL_CELLS
+from seawall.kernels.bound import UNBOUND
 from seawall.kernels.compiled import entry, inner, once
 from seawall.kernels.fixed import mul_ppm_ceil
 from seawall.kernels.normal import log_
 from seawall.kernels.tables import CELLS
+from seawall.kernels.tier_rows import FILL_TIERS
 
 PRICE_BUCKET = 2e-5  # of log-price
 TIME_SHIFT = 30  # buckets of 2**30 ns, about a second
@@ -67,6 +69,9 @@ def kind_of(kind: int) -> int | None:
     return None if kind == CELLS else kind
 
 
+_fill_cells, _fill_tiers = FILL_CELLS.call, FILL_TIERS.call
+
+
 @once
 def fill_rows(kind, board, filler, holdings, account, clock, sums):
     """Brings the rows of an account to the present; False where what fills them has no address yet."""
@@ -78,7 +83,7 @@ def fill_rows(kind, board, filler, holdings, account, clock, sums):
         else:
             leg = holdings.orders[row[ORDER_START] + k - row[LENGTH], orders.LEG]
         if board.fresh[leg] < board.current[tables.leg_underlying[leg]]:
-            if filler.bound[ADDRESS] == UNBOUND:
+            if filler.bound[0] == UNBOUND:
                 return False
             board.fresh[leg] = clock[VERSION]
             filler.which[count] = leg
@@ -88,14 +93,9 @@ def fill_rows(kind, board, filler, holdings, account, clock, sums):
     which = filler.which[:count]
     sums[FILLED] += count
     if kind is None:
-        call_at(filler.bound, (
-            filler.legs, which, board.index, filler.cells, 1, filler.steps, 0, filler.still, clock[NOW], filler.shocks,
-            filler.constants, tables.scalars[cells.SCALAR_SHORT_MINIMUM], board.gaps, tables.values, tables.extra,
-        ))  # fmt: skip
+        _fill_cells(filler.bound, (which, clock[NOW]))
     else:
-        call_at(
-            filler.bound, (filler.legs, which, board.index, clock[NOW], filler.constants[rows.MODEL_RATE], tables)
-        )
+        _fill_tiers(filler.bound, (which, clock[NOW]))
     return True
 
 
@@ -340,9 +340,10 @@ def process(
     wanted[PENDING] = 0
     count = _gather(watch, holdings, plan, plans, hot_of, clock[VERSION], touched, count)
     figures = scratch.figures
-    ahead.begin(holdings, watch, touched, count)
-    for t in range(count):
+    for t in range(-ahead.STAGES, count):
         ahead.look(holdings, watch, touched, t, count)
+        if t < 0:
+            continue
         account = touched[t]
         pieces = slices(board.tables.leg_underlying, holdings, account, scratch.pieces)
         ready = fill_rows(kind, board, filler, holdings, account, clock, watch.sums)

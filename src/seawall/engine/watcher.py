@@ -49,7 +49,7 @@ from seawall.engine.state import (
 )
 from seawall.kernels import rows, wheel
 from seawall.kernels.account import evaluate_one
-from seawall.kernels.bound import ADDRESS, UNBOUND
+from seawall.kernels.bound import UNBOUND
 from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model, leg_arrays
@@ -373,8 +373,8 @@ class Watcher:
             if count == 0:
                 return
             plans, hot_of = 0, step.NO_HOT
-            if pricer.filler.bound[ADDRESS] == UNBOUND:
-                pricer.bind_filler(self.at_ns)
+            if pricer.filler.bound[0] == UNBOUND:
+                pricer.bind_filler()
             for u in np.flatnonzero(self.nodes_wanted).tolist():
                 pricer.fill_nodes(u, self.at_ns)
                 self.nodes_wanted[u] = False

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from seawall.kernels import anchors, cells, rows
+from seawall.kernels.bound import Bound
 from seawall.kernels.compiled import entry, inner
 from seawall.kernels.normal import exp_
 
@@ -66,6 +67,18 @@ def fill_cells(
             work,
             values[leg, cells.ROW_GAP :],
         )
+
+
+_NO_INTS, _NO_FLOATS, _NO_ROWS = np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 0), np.int64)
+FILL_CELLS = Bound(
+    fill_cells,
+    (
+        rows.no_legs(), np.zeros(0, np.int32), _NO_FLOATS, _NO_INTS, 0, _NO_FLOATS, 0, _NO_FLOATS, 0, np.zeros((0, 0, 0)),
+        _NO_FLOATS, 0, _NO_ROWS, _NO_ROWS, _NO_ROWS,
+    ),
+    varying=(1, 8),
+)  # fmt: skip
+"""`fill_cells` for other compiled code: a call names `which` and `now_ns`."""
 
 
 @inner

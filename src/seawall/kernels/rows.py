@@ -79,6 +79,14 @@ class LegArrays(NamedTuple):
     iv: np.ndarray
 
 
+LEG_TYPES = ("i1",) * 3 + ("i4",) * 2 + ("i8",) * 8 + ("f8",) * 4
+
+
+def no_legs() -> LegArrays:
+    """Arrays of the types above, of no legs."""
+    return LegArrays(*(np.zeros(0, kind) for kind in LEG_TYPES))
+
+
 @inner
 def vol_multiples(years, model):
     """(down, up) multiples of a volatility with `years` to live: term-scaled as in Derive's

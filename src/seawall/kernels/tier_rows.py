@@ -3,8 +3,10 @@
 import numpy as np
 
 from seawall.kernels import rows, tiers
+from seawall.kernels.bound import Bound
 from seawall.kernels.compiled import entry, inner
 from seawall.kernels.fixed import mul_ppm_ceil, share_floor
+from seawall.kernels.tables import no_tables
 
 PPM = 1_000_000
 INTEREST_LIMIT = 4e21  # nano: beyond the highest bound that a model may set, and within int64 in micro
@@ -50,3 +52,7 @@ def fill_tiers(legs, which, price, now_ns, rate, tables):
     for k in range(len(which)):
         leg = which[k]
         refresh_leg(legs, leg, price[legs.underlying[leg]], now_ns, rate, tables)
+
+
+FILL_TIERS = Bound(fill_tiers, (rows.no_legs(), np.zeros(0, np.int32), np.zeros(0), 0, 0.0, no_tables()), varying=(1, 3))
+"""`fill_tiers` for other compiled code: a call names `which` and `now_ns`."""

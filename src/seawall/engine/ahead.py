@@ -21,6 +21,8 @@ from seawall.kernels.compiled import once
 from seawall.kernels.prefetch import prefetch
 
 STAGES = 3
+LINE = 16  # buckets in a line of the cache
+FAR = 16 * LINE  # the machine sees by itself that a long walk goes on
 
 
 @once
@@ -30,6 +32,14 @@ def owner(holdings, watch, item):
     if item < of_accounts:
         return item // ACCOUNT_ITEMS
     return holdings.watch[(item - of_accounts) // EXPOSURE_ITEMS, WATCH_ACCOUNT]
+
+
+@once
+def buckets(watch, plan, plans):
+    """Asks for the buckets that a plan drains."""
+    for r in range(plans):
+        for bucket in range(plan[r, 1], min(plan[r, 2], plan[r, 1] + FAR) + LINE, LINE):
+            prefetch(watch.wheel.heads, (plan[r, 0], bucket))
 
 
 @once

@@ -52,7 +52,7 @@ from seawall.kernels.normal import log_
 from seawall.kernels.tables import CELLS
 from seawall.kernels.tier_rows import FILL_TIERS
 
-PRICE_BUCKET = 2e-5  # of log-price
+PRICE_BUCKET = 1e-5  # of log-price
 TIME_SHIFT = 30  # buckets of 2**30 ns, about a second
 MOVE_BUCKET = 1e-5  # of relative volatility or basis
 HOT_PATIENCE = 8  # evaluations between attempts to certify an account that has no certificate
@@ -188,9 +188,9 @@ def price_bucket(price, origin):
 
 @once
 def _jitter(account):
-    """A share in [0.95, 1] that is the account's own, so that bands made together part."""
+    """A share in [0.99, 1] that is the account's own, so that bands made together part."""
     mixed = (np.uint64(account) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    return 0.95 + 0.05 * np.float64(mixed >> np.uint64(40)) / np.float64(1 << 24)
+    return 0.99 + 0.01 * np.float64(mixed >> np.uint64(40)) / np.float64(1 << 24)
 
 
 @inner
@@ -300,6 +300,7 @@ def _gather(watch, holdings, plan, plans, hot_of, version, touched, count):
     plan: int64[plans, 3], rows (coordinate, first, last bucket). hot_of: EVERY_HOT, NO_HOT or the one
     underlying whose holders are woken. Returns how many there are then.
     """
+    ahead.buckets(watch, plan, plans)
     for r in range(plans):
         drained = wheel.drain(watch.wheel, plan[r, 0], plan[r, 1], plan[r, 2], watch.items, 0)
         ahead.owners(holdings, watch, drained)

@@ -54,7 +54,7 @@ from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model, leg_arrays
 
-BUCKETS = 1 << 17
+BUCKETS = 1 << 18
 EDGE_BUCKETS = 2_000  # a price this near the end of its wheel re-centres it
 EDGE_OF_MOVES = BUCKETS // 2  # of all moves of volatility, or basis: everybody is filed anew
 

@@ -64,11 +64,13 @@ def drain(wheel, coordinate, first, last, out, count):
     """Takes out every item of buckets first..last (inclusive) into out[count:]; returns count."""
     for bucket in range(first, last + 1):
         item = wheel.heads[coordinate, bucket]
+        if item < 0:
+            continue
+        wheel.heads[coordinate, bucket] = NONE
         while item >= 0:
             row = wheel.items[item]
             row[COORDINATE] = NONE
             out[count] = item
             count += 1
             item = row[NEXT]
-        wheel.heads[coordinate, bucket] = NONE
     return count

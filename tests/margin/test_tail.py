@@ -18,7 +18,7 @@ from tests.margin.scenes import accounts_of, black, book, market, option, perpet
 import samples
 import seawall as sw
 from seawall.core.errors import InputError, UnsafeParameters
-from seawall.kernels import tail
+from seawall.kernels import tail, worst
 from seawall.kernels.account import evaluate_one
 from seawall.margin.draws import normals, stream, uniforms
 from seawall.margin.envelope import check_envelope
@@ -50,7 +50,7 @@ def figures(tables: Any, lots: dict[int, int], cash_nano: int = 0) -> list[int]:
 
 def kernel_tail(losses: list[int], weights: list[int], tail_ppm: int, mean: bool) -> int:
     out = np.zeros(1, np.int64)
-    scratch = np.zeros(3 * (len(losses) + 1), np.int64)
+    scratch = np.zeros((4, worst.room(len(losses))), np.int64)
     tail.tails(np.array([losses], np.int64), np.array(weights, np.int64), tail_ppm, mean, scratch, out)
     return int(out[0])
 

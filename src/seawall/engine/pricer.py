@@ -33,6 +33,7 @@ from seawall.engine.state import (
 from seawall.kernels import cells, rows, tiers
 from seawall.kernels.board import FILL_CELLS, FOREVER, NEVER, fill_cells, price_cell, price_cells
 from seawall.kernels.bound import Bound
+from seawall.kernels.merge import merge
 from seawall.kernels.tables import CELLS, TIERS, Tables
 from seawall.kernels.tier_rows import FILL_TIERS, fill_tiers
 from seawall.margin.model import leg_arrays
@@ -67,6 +68,7 @@ class Pricer:
         self.still = np.zeros(2)  # what rows of the present hold for
         current = np.zeros(underlyings, np.int64)
         self.board = Board(tables, index, current, np.full(count, -1, np.int64), np.full((count, 3), NEVER))
+        self._make_room(64)
         ladder = np.zeros((underlyings, LADDER, LADDER_STEP + 1))
         ladder[:, :, LADDER_STEP] = node_rows.ladder_steps(self.steps)
         self.nodes = Nodes(
@@ -104,8 +106,31 @@ class Pricer:
 
     def stale(self, legs: np.ndarray) -> np.ndarray:
         """Those of the legs whose rows are not of the present."""
-        board = self.board
-        return legs[board.fresh[legs] < board.current[self.legs.underlying[legs]]]
+        return legs[self.board.fresh[legs] < self.board.current[self.legs.underlying[legs]]]
+
+    def row(
+        self, book: Any, account: int, changes: list[tuple[int, int]], now_ns: int, version: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(legs, lots) of an account with lots added by leg, at present rows of all of these; views, until the next call.
+        Their sums must fit int64."""
+        length, more = int(book.positions.length[account]), len(changes)
+        if length + more > len(self.row_legs):
+            self._make_room(2 * (length + more))
+        for k, change in enumerate(changes):
+            self.more_legs[k], self.more_lots[k] = change
+        legs, lots = book.positions.columns
+        count, behind = merge(
+            legs, lots, int(book.positions.start[account]), length, self.more_legs, self.more_lots, more, self.board.fresh,
+            self.board.current, self.legs.underlying, self.row_legs, self.row_lots, self.row_stale,
+        )  # fmt: skip
+        if behind:
+            self.fill_rows(self.row_stale[:behind], now_ns, version)
+        return self.row_legs[:count], self.row_lots[:count]
+
+    def _make_room(self, rows: int) -> None:
+        """Buffers of `row`."""
+        self.row_legs, self.row_stale, self.more_legs = np.zeros((3, rows), np.int32)
+        self.row_lots, self.more_lots = np.zeros((2, rows), np.int64)
 
     def forget_gaps(self) -> None:
         """Terms of legs have changed: gaps no longer hold."""

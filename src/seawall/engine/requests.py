@@ -18,9 +18,11 @@ from seawall.core import events
 from seawall.core.errors import DuplicateRow, InputError, LimitExceeded
 from seawall.core.units import MICRO, NANO, PPM, parse_positive, to_int_exact
 from seawall.engine.decision import Figures, Verdict
+from seawall.kernels.merge import worth
 from seawall.kernels.orders import LEG, LOTS
 
 EXPOSURE_LIMIT_NANO = 2**62
+SURE = 0.999  # of the limit: below it a float sum decides, above it whole numbers do
 Rows = list[tuple[int, int, int]]
 
 
@@ -169,10 +171,13 @@ class Requests:
     def _exposure(self, row: int, changes: list[tuple[int, int]], cash_nano: int) -> None:
         """Refuses what could let an account's products leave int64."""
         book, limit = self.engine.book, self.engine.watch.desk.base.legs.limit_nano
-        legs, lots = book.positions.rows(row)
-        total = abs(int(book.cash_nano[row])) + abs(cash_nano)
-        total += sum(map(mul, map(abs, lots.tolist()), limit[legs].tolist()))
-        total += sum(abs(q) * int(limit[leg]) for leg, q in changes)
+        new = abs(int(book.cash_nano[row])) + abs(cash_nano) + sum([abs(q) * int(limit[leg]) for leg, q in changes])
+        positions = book.positions
+        held = worth(*positions.columns, int(positions.start[row]), int(positions.length[row]), limit)
+        if new < EXPOSURE_LIMIT_NANO and 4.0 * (held + new) < SURE * EXPOSURE_LIMIT_NANO:
+            return
+        legs, lots = positions.rows(row)
+        total = new + sum(map(mul, map(abs, lots.tolist()), limit[legs].tolist()))
         if 4 * total >= EXPOSURE_LIMIT_NANO:
             raise LimitExceeded(
                 f"account {book.names[row]!r}",

@@ -398,18 +398,9 @@ class Watcher:
     def what_if(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
         """int64[4] as if lots were added by leg for paid_nano, or at the mark where None."""
         book, pricer = self.book, self.pricer
-        held = dict(zip(*(column.tolist() for column in book.positions.rows(account)), strict=True))
-        for leg, more in changes:
-            held[leg] = held.get(leg, 0) + more
-        legs = np.array(sorted(held), np.int32)
-        stale = pricer.stale(legs)
-        if len(stale):
-            pricer.fill_rows(stale, self.at_ns, self.version)
+        legs, lots = pricer.row(book, account, changes, self.at_ns, self.version)
         if paid_nano is None:
-            paid_nano = sum(self._price_of(leg, more) for leg, more in changes)
-        lots = np.array([held[leg] for leg in legs.tolist()], np.int64)
-        if 0 in held.values():
-            legs, lots = legs[lots != 0], lots[lots != 0]
+            paid_nano = sum([self._price_of(leg, more) for leg, more in changes])
         cash_nano = int(book.cash_nano[account]) - paid_nano
         if not book.orders.length[account]:
             return evaluate_one(self.model.kind, pricer.board.tables, legs, lots, cash_nano)

@@ -3,9 +3,10 @@
 import numpy as np
 from numba import njit
 
-from seawall.kernels import blocks, cells, payoff, quadratic, tail, tiers
+from seawall.kernels import blocks, cells, payoff, quadratic, tail, tail_book, tiers, worst
 from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, QUADRATIC, TAIL, TIERS, Tables
 
+SCREEN_FROM = 16  # positions for each leg of the board: a screen is made where its rows are read that often
 
 def evaluate_accounts(
     kind: int,
@@ -63,11 +64,23 @@ def _payoff(tables, starts, stops, legs, lots, cash_nano, out):
         payoff.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], scratch, out[a])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _tail(tables, starts, stops, legs, lots, cash_nano, out):
-    scratch = np.zeros(2 + 3 * tables.values.shape[1], np.int64)
-    for a in range(len(out)):
-        tail.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], scratch, out[a])
+def _tail(
+    tables: Tables,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    legs: np.ndarray,
+    lots: np.ndarray,
+    cash_nano: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    scratch = np.zeros((5, worst.room(tables.values.shape[1] - 1)), np.int64)
+    left = tail_book.evaluate(tables, starts, stops, legs, lots, cash_nano, out) if len(out) > 1 else None
+    if left is None:
+        tail.accounts(tables, starts, stops, legs, lots, cash_nano, scratch, out)
+    elif len(left):
+        figures = out[left]
+        tail.accounts(tables, starts[left], stops[left], legs, lots, cash_nano[left], scratch, figures)
+        out[left] = figures
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

@@ -14,7 +14,7 @@ import numpy as np
 
 from seawall.core.errors import UnsafeParameters
 from seawall.core.units import PPM
-from seawall.kernels import tail
+from seawall.kernels import tail, worst
 from seawall.kernels.shocked import logarithms
 from seawall.kernels.tables import TAIL, Tables
 from seawall.margin import slopes
@@ -92,7 +92,7 @@ class TailModel(Model):
         found = self.moves(underlyings)
         count, columns = found.moves_ppm.shape
         losses = np.stack([-found.moves_ppm, found.moves_ppm], axis=1).reshape(2 * count, columns) * THOUSANDTHS
-        scratch = np.zeros(3 * (columns + 1), np.int64)
+        scratch = np.zeros((4, worst.room(columns)), np.int64)
         out = np.zeros((2, 2 * count), np.int64)
         p = self.parameters
         for k, (confidence, factor) in enumerate(

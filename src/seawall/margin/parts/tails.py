@@ -70,7 +70,7 @@ def _measured(tables: Tables, legs: np.ndarray, lots: np.ndarray, losses: np.nda
         columns, taken = columns[-1:], np.array([share])
     values = tables.values[legs]
     lost = values[:, :1] - values[:, 1 + columns]
-    # as the kernel does: split at one million, so that weighing stays within int64
+    # split at one million, so that weighing stays within int64
     high, low = (lost // PPM @ taken).tolist(), (lost % PPM @ taken).tolist()
     for count, above, below in zip(lots.tolist(), high, low, strict=True):
         yield count * (above * PPM + below)

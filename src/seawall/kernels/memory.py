@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["fetch", "get8", "get32", "get64", "getu8", "set32", "set64"]
+__all__ = ["fetch", "get8", "get32", "get64", "getu8", "set32", "set64", "word_at"]
 
 
 def _place(builder: Any, base: Any, index: Any, bits: int) -> Any:
@@ -27,6 +27,16 @@ def _getting(bits: int, signed: bool = True) -> Any:
         return types.int64(types.int64, types.int64), lower
 
     return intrinsic(typed)
+
+
+@intrinsic
+def word_at(_: Any, base: Any) -> Any:
+    """The int64 at an address that need not be a multiple of eight."""
+
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(builder.inttoptr(arguments[0], ir.IntType(64).as_pointer()), align=1)
+
+    return types.int64(types.int64), lower
 
 
 def _setting(bits: int) -> Any:

@@ -42,9 +42,9 @@ LINE_WIDTH = 5
 TERMS_WIDTH = 8
 """Of an instrument: settlement asset, whether a fill's cash is cost, nano and pico in a unit, base asset, units per lot of
 spot, rank of its symbol, 0."""
-BLOCK_EVENTS, BLOCK_WIDTH = 24, 16
+BLOCK_EVENTS, BLOCK_WIDTH = 32, 24
 """Events are read so many ahead, and memory that they will need is asked for. Of each: code, time, size and hash of its
-key, three unused, then its fields from number 8 on."""
+key; from 8 on its fields; from 16 and from 20 on the names of its first and second account: address, bytes, hash."""
 BALANCE_PART, COST_PART, LOTS_PART = range(3)
 IMPOSSIBLE, NO_ROOM = 1, 2
 """FAILED: the event is for `Ledger.apply`, which says why; a table or buffer must grow first."""

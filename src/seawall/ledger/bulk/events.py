@@ -15,7 +15,7 @@ from seawall.kernels.muldiv import mul_div_floor
 from ..chart import ACTIVE, BACKSTOP, CLOSED, FEES, FROZEN, INSURANCE, LIQUIDATING, REDUCE_ONLY, ROUNDING, USER
 from . import context as ctx
 from .posting import balance_of, drop, fail, hold, position, post, settle, settle_interest, term
-from .tables import fetch_place, hash_text, key_place, name_at, slot_at
+from .tables import fetch_place, hash_name, hash_text, key_place, name_at, slot_at
 
 __all__ = ["fold"]
 
@@ -28,7 +28,7 @@ _ACCOUNT, _ASSET, _INSTRUMENT, _NUMBER = 1, 2, 3, 4
 _FIELDS = (0x421, 0x421, 0x4211, 0x4211, 0x4211, 0x14444311, 0x1)
 """What the fields after time and key are, four bits each from the first."""
 _KEY_BYTES_MAX = 128
-_FIRST_FIELD = 8
+_FIRST_FIELD, _FIRST_NAME = 8, 16
 
 
 # ---------------------------------------------------------------------------------------- reading
@@ -42,7 +42,8 @@ def _name(c, kind, at, size):
         first = ctx.ASSET_SLOTS
     else:
         first = ctx.INSTRUMENT_SLOTS
-    return name_at(get64(c, first), get64(c, first + 1), get64(c, first + 2), get64(c, first + 3), at, size)
+    slots, mask, entries, text = get64(c, first), get64(c, first + 1), get64(c, first + 2), get64(c, first + 3)
+    return max(-1, name_at(slots, mask, entries, text, at, size, hash_name(at, size)))
 
 
 @inner
@@ -90,7 +91,16 @@ def _read(c, at, end, event):
             value, at = read_int(at, end)
         elif kind:
             text, size, at = read_text(at, end)
-            value = _name(c, kind, text, size) if at != -1 else -1
+            if at == -1:
+                return
+            if kind == _ACCOUNT and k < 2:
+                value, hashed = 0, hash_name(text, size)
+                set64(event, _FIRST_NAME + 4 * k, text)
+                set64(event, _FIRST_NAME + 4 * k + 1, size)
+                set64(event, _FIRST_NAME + 4 * k + 2, hashed)
+                fetch(get64(c, ctx.ACCOUNT_SLOTS) + 4 * (hashed & get64(c, ctx.ACCOUNT_MASK)), 0)
+            else:
+                value = _name(c, kind, text, size)
             if value == -1:
                 return
         else:
@@ -103,30 +113,54 @@ def _read(c, at, end, event):
 
 
 @inner
-def _fetch(c, event, again):
-    """Asks for the memory of an event: of its accounts, and where their positions are; `again`: of the positions."""
+def _accounts_of(code):
+    """How many accounts an event begins with."""
+    return 1 if code == _DEPOSIT or code == _WITHDRAW or code == _SETTLE else 0 if code == -1 else 2
+
+
+@inner
+def _fetch_names(c, event):
+    """Asks for the entries of an event's accounts, as far as the first look tells which they are."""
+    for k in range(_accounts_of(get64(event, 0))):
+        slot = get64(event, _FIRST_NAME + 4 * k + 2) & get64(c, ctx.ACCOUNT_MASK)
+        fetch(get64(c, ctx.ACCOUNT_ENTRIES), 4 * max(0, get32(get64(c, ctx.ACCOUNT_SLOTS), slot) - 1))
+
+
+@inner
+def _find_accounts(c, event):
+    """Puts the rows of an event's accounts in; asks for their balances, and where their positions are."""
     code = get64(event, 0)
-    if code == -1:
-        return
-    for k in range(2 if code == _TRADE else 1):
-        row = get64(event, _FIRST_FIELD + k)
+    for k in range(_accounts_of(code)):
+        name = event + 8 * (_FIRST_NAME + 4 * k)
+        slots, mask = get64(c, ctx.ACCOUNT_SLOTS), get64(c, ctx.ACCOUNT_MASK)
+        entries, text = get64(c, ctx.ACCOUNT_ENTRIES), get64(c, ctx.ACCOUNT_TEXT)
+        row = name_at(slots, mask, entries, text, get64(name, 0), get64(name, 1), get64(name, 2))
+        if row < 0:
+            set64(event, 0, -1)
+            return
+        set64(event, _FIRST_FIELD + k, row)
+        fetch(get64(get64(c, ctx.BALANCE), 0), row)
+        fetch(get64(c, ctx.HEAD) + 4 * row, 0)
         if code == _TRADE:
-            instrument = get64(event, _FIRST_FIELD + 2)
-            if again:
-                slot = slot_at(c, row, instrument)
-                if slot != -1:
-                    fetch(get64(c, ctx.LOTS), slot)
-                    fetch(get64(c, ctx.COST), slot)
-                    fetch(get64(c, ctx.SINCE), slot)
-                    fetch(get64(c, ctx.HOLDER) + 4 * slot, 0)
-                    fetch(get64(c, ctx.HELD) + 4 * slot, 0)
-                else:
-                    fetch(get64(c, ctx.BEFORE) + 4 * max(0, get32(get64(c, ctx.HEAD), row)), 0)
-            else:
-                fetch_place(c, row, instrument)
-        if not again:
-            fetch(get64(get64(c, ctx.BALANCE), 0), row)
-            fetch(get64(c, ctx.HEAD) + 4 * row, 0)
+            fetch_place(c, row, get64(event, _FIRST_FIELD + 2))
+
+
+@inner
+def _fetch_positions(c, event):
+    """Asks for the positions of a trade."""
+    if get64(event, 0) != _TRADE:
+        return
+    for k in range(2):
+        row = get64(event, _FIRST_FIELD + k)
+        slot = slot_at(c, row, get64(event, _FIRST_FIELD + 2))
+        if slot != -1:
+            fetch(get64(c, ctx.LOTS), slot)
+            fetch(get64(c, ctx.COST), slot)
+            fetch(get64(c, ctx.SINCE), slot)
+            fetch(get64(c, ctx.HOLDER) + 4 * slot, 0)
+            fetch(get64(c, ctx.HELD) + 4 * slot, 0)
+        else:
+            fetch(get64(c, ctx.BEFORE) + 4 * max(0, get32(get64(c, ctx.HEAD), row)), 0)
 
 
 @inner
@@ -368,11 +402,13 @@ def fold(c, starts, first, last):
     for begin in range(first, last, ctx.BLOCK_EVENTS):
         count = min(ctx.BLOCK_EVENTS, last - begin)
         for k in range(count):
-            event = block + 8 * ctx.BLOCK_WIDTH * k
-            _read(c, get64(starts, begin + k), get64(starts, begin + k + 1), event)
-            _fetch(c, event, False)
+            _read(c, get64(starts, begin + k), get64(starts, begin + k + 1), block + 8 * ctx.BLOCK_WIDTH * k)
         for k in range(count):
-            _fetch(c, block + 8 * ctx.BLOCK_WIDTH * k, True)
+            _fetch_names(c, block + 8 * ctx.BLOCK_WIDTH * k)
+        for k in range(count):
+            _find_accounts(c, block + 8 * ctx.BLOCK_WIDTH * k)
+        for k in range(count):
+            _fetch_positions(c, block + 8 * ctx.BLOCK_WIDTH * k)
         for k in range(count):
             event = block + 8 * ctx.BLOCK_WIDTH * k
             if not _may_apply(c, event):

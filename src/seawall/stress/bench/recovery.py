@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from seawall.journal import Journal
 from seawall.ledger import events as ev
 from seawall.ledger.bulk import BulkFold
@@ -72,11 +74,11 @@ def replay(path: Path, ledger: Ledger) -> tuple[int, float, int]:
     applied, folding_s = 0, 0.0
     fold = BulkFold(ledger)
     with Journal.open(path) as journal:
-        for records in _gathered(journal):
+        for data, sizes in _gathered(journal):
             start = time.perf_counter()
-            fold.apply(records)
+            fold.apply_packed(data, sizes)
             folding_s += time.perf_counter() - start
-            applied += len(records)
+            applied += len(sizes)
     return applied, folding_s, fold.by_hand
 
 
@@ -165,15 +167,20 @@ def _write(path: Path, records: list[bytes]) -> None:
                 journal.wait(seq)
 
 
-def _gathered(journal: Journal) -> Iterator[list[bytes]]:
-    records: list[bytes] = []
-    for batch in journal.batches():
-        records += batch.records
-        if len(records) >= AT_ONCE:
-            yield records
-            records = []
-    if records:
-        yield records
+def _gathered(journal: Journal) -> Iterator[tuple[bytes, np.ndarray]]:
+    """Records by the thousand: back to back, and the size of each."""
+    data: list[memoryview] = []
+    sizes: list[np.ndarray] = []
+    count = 0
+    for batch in journal.packed():
+        data.append(batch.data)
+        sizes.append(batch.sizes)
+        count += len(batch.sizes)
+        if count >= AT_ONCE:
+            yield b"".join(data), np.concatenate(sizes)
+            data, sizes, count = [], [], 0
+    if count:
+        yield b"".join(data), np.concatenate(sizes)
 
 
 def _one_by_one(ledger: Ledger, records: list[bytes]) -> tuple[float, str]:

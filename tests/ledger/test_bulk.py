@@ -38,6 +38,18 @@ TRADES = one(
     ev.Trade, maker=NAMES, taker=NAMES, instrument=INSTRUMENTS, lots=LOTS, price_nano=PRICES, maker_fee_ppm=PPM,
     taker_fee_ppm=PPM, fees=st.sampled_from(["fees", "fees", "fees", "insurance", "nobody"]),
 )  # fmt: skip
+FEW = st.sampled_from(["alice", "bob", "alice", "bob", "alice:b", "insurance"])
+CALM = st.one_of(
+    one(
+        ev.Trade, maker=FEW, taker=FEW, instrument=st.sampled_from(["BTC-PERP", "BTC-DEC", "BTC-C", "BTC", "ETH"]),
+        lots=st.sampled_from([-3, -2, -1, 1, 2, 3]), price_nano=st.integers(1, 10**7),
+    ),
+    one(ev.Deposit, account=FEW, asset=st.sampled_from(["BTC", "ETH"]), amount=st.integers(10_000, 30_000)),
+    one(ev.Transfer, source=FEW, target=FEW, asset=ASSETS, amount=st.integers(1, 20_000)),
+    one(ev.SetState, account=st.sampled_from(["alice", "bob", "alice:b"]), state=st.sampled_from(["reduce-only", "active", "frozen"])),
+    one(ev.Cover, fund=st.just("insurance"), account=FEW, asset=ASSETS, amount=st.integers(1, 3)),
+    one(ev.Charge, account=FEW, target=st.just("insurance"), asset=st.just("BTC"), amount=st.integers(1, 3)),
+)  # fmt: skip
 DAILY = st.one_of(
     TRADES, TRADES, TRADES,
     one(ev.Deposit, account=NAMES, asset=ASSETS, amount=AMOUNTS), one(ev.Deposit, account=ANY, asset=ASSETS, amount=AMOUNTS),
@@ -60,11 +72,14 @@ RARE = st.one_of(
 )  # fmt: skip
 
 
+MIXES = st.sampled_from([st.one_of(DAILY, DAILY, DAILY, RARE), CALM, st.one_of(CALM, CALM, CALM, DAILY, RARE)])
+
+
 @st.composite
 def histories(draw, most=60):
     """Events one after the other, sometimes one that is too old."""
     found, now = [], 0
-    for event in draw(st.lists(st.one_of(DAILY, DAILY, DAILY, RARE), min_size=1, max_size=most)):
+    for event in draw(st.lists(draw(MIXES), min_size=1, max_size=most)):
         step = draw(STEPS)
         now = max(now, now + step)
         found.append(msgspec.structs.replace(event, at_ns=max(0, now + min(0, step))))

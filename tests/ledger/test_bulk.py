@@ -221,6 +221,7 @@ def test_a_long_day_has_the_same_hash_and_is_hardly_ever_done_by_hand(seed):
     assert fast.state_hash() == slow.state_hash()
     assert fold.by_hand < 0.1 * len(records)
     assert not fast._state._undo
+    assert fast._state.moved is None, "nobody listens any more: what is noted would only grow"
 
 
 def test_more_keys_and_positions_than_the_first_tables_hold():

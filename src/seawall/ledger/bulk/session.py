@@ -68,6 +68,7 @@ class BulkFold:
         self._last_key = ""
         self._make_keys()
         self._make_places()
+        self._sequence = self._state.sequence
 
     def apply(self, records: Sequence[bytes], other: Callable[[int], object] | None = None) -> None:
         """Applies the records in order. An event that is refused raises as `Ledger.apply` does; those before it are
@@ -84,6 +85,8 @@ class BulkFold:
         starts = np.concatenate([[0], ends]).astype(np.int64)
         if starts[-1] != len(data) or (len(sizes) and sizes.min() < 0):
             raise InputError("records", f"{len(data):,} bytes", f"{int(starts[-1]):,}, what their sizes add up to")
+        if self._state.sequence != self._sequence:
+            self._make_places()  # events were applied otherwise since the last call
         collecting = gc.isenabled()
         gc.disable()  # receipts stay, and hold no cycles: looking through them again and again took a third of the time
         try:
@@ -93,6 +96,9 @@ class BulkFold:
         finally:
             if collecting:
                 gc.enable()
+            if self._state.moved:
+                self._place(np.unique(np.array(self._state.moved, np.int64)))
+            self._state.moved, self._sequence = None, self._state.sequence
 
     def _apply_chunk(self, data: bytes, starts: Array, before: int, other: Callable[[int], object] | None) -> None:
         count = len(starts) - 1

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.ledger_scenes import HOUR_NS, LISTINGS, USD, settle_all, venue
+from seawall.core import units
 from seawall.core.errors import InputError, LimitExceeded, StaleEvent
+from seawall.ledger import chart, posting, state
 from seawall.ledger import events as ev
-from seawall.ledger.bulk import BulkFold
+from seawall.ledger.bulk import BulkFold, constants
 from seawall.ledger.ledger import Ledger
 
 USERS = ["alice", "bob", "carol", "alice:b", "bob:perp"]
@@ -177,6 +179,12 @@ def test_damaged_records_are_what_they_are_to_the_decoder(events, data):
     assert_same(fast, slow)
 
 
+def test_what_is_compiled_in_is_what_the_ledger_says():
+    homes = {name: value for module in (units, state, posting, chart) for name, value in vars(module).items()}
+    for name in constants.__all__:
+        assert getattr(constants, name) == homes[name], name
+
+
 def busy(seed: int, count: int, accounts: int = 40, keys: float = 0.2) -> list[ev.LedgerEvent]:
     """A day of a venue: legal for the most part, positions opened, closed and turned all the time."""
     rng = random.Random(seed)
@@ -222,6 +230,66 @@ def test_a_long_day_has_the_same_hash_and_is_hardly_ever_done_by_hand(seed):
     assert fold.by_hand < 0.1 * len(records)
     assert not fast._state._undo
     assert fast._state.moved is None, "nobody listens any more: what is noted would only grow"
+
+
+def crowded(seed: int, count: int) -> list[ev.LedgerEvent]:
+    """A few accounts with little of everything, so that each limit is met again and again."""
+    rng = random.Random(seed)
+    users, now = ["alice", "bob", "carol", "alice:b", "bob:perp"], 0
+    anyone, everyone = [*users, "insurance", "backstop"], [*users, "insurance", "fees", "rounding"]
+    alive = ["BTC-PERP", "ETH-PERP", "BTC-DEC", "BTC-C", "ETH-BTC-PERP", "BTC", "ETH"]
+
+    def event():
+        what, few, asset = rng.random(), rng.randrange(1, 4), rng.choice(["USD", "BTC", "ETH"])
+        base = {"at_ns": now, "key": rng.choice([""] * 9 + [f"k{rng.randrange(50)}"])}
+        if what < 0.5:
+            return ev.Trade(
+                **base, maker=rng.choice(anyone), taker=rng.choice(anyone), instrument=rng.choice(alive), lots=rng.choice([-few, few]),
+                price_nano=rng.choice([10**6, 10**7 - 1, 333_333, 10**9]), maker_fee_ppm=rng.choice([0, -50, 33]), taker_fee_ppm=77,
+            )  # fmt: skip
+        if what < 0.62:
+            return ev.SetState(at_ns=now, account=rng.choice(users), state=rng.choice(["reduce-only", "active", "active", "frozen"]))
+        if what < 0.68:
+            return ev.Deposit(**base, account=rng.choice(everyone), asset=asset, amount=few * 10_000)
+        if what < 0.74:
+            return ev.Withdraw(**base, account=rng.choice(everyone), asset=asset, amount=few * 9_999)
+        if what < 0.82:
+            return ev.Transfer(**base, source=rng.choice(everyone), target=rng.choice(everyone), asset=asset, amount=few * 777)
+        if what < 0.86:
+            return ev.Charge(**base, account=rng.choice(everyone), target=rng.choice(everyone), asset=asset, amount=few * 5_000)
+        if what < 0.92:
+            return ev.Cover(**base, fund=rng.choice(anyone), account=rng.choice(anyone), asset=asset, amount=few * rng.choice([1, 2_000]))
+        if what < 0.94:
+            return ev.Settle(at_ns=now, account=rng.choice(everyone))
+        if what < 0.96:
+            return ev.Accrue(at_ns=now, asset=asset, borrow_ppm=few * 10**5, reserve_ppm=few * 10**5)
+        bid = 10**12 + rng.randrange(-(10**10), 10**10)
+        symbol = rng.choice(["BTC-PERP", "ETH-PERP", "ETH-BTC-PERP"])
+        if what < 0.98:
+            return ev.Premium(at_ns=now, instrument=symbol, index_nano=10**12, impact_bid_nano=bid, impact_ask_nano=bid)
+        return ev.Funding(at_ns=now, instrument=symbol, price_nano=rng.choice([10**9, 10**12 + 1]))
+
+    found = []
+    for _ in range(count):
+        now += rng.choice([0, 1, 10**9, 600 * 10**9])
+        found.append(event())
+    for symbol in ("BTC-DEC", "BTC-C", "ETH-BTC-PERP"):
+        found.append(ev.Expire(at_ns=now, instrument=symbol, price_nano=12_345_678))
+        alive.remove(symbol)
+        found += [event() for _ in range(count // 20)]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crowded_venue_meets_the_same_limits_in_bulk(seed):
+    records = [ev.encode(event) for event in crowded(seed, 5_000)]
+    slow, fast = opened(3_600 * 10**9), opened(3_600 * 10**9)
+    fold = BulkFold(fast)
+    refused = one_by_one(slow, records)
+    assert in_bulk(fast, records, [100, 2_000], fold) == refused
+    assert_same(fast, slow)
+    assert 0.2 < len(refused) / len(records) < 0.75, "much of it must happen, and much be refused"
+    assert fold.by_hand - len(refused) < 0.3 * len(records)
 
 
 def test_more_keys_and_positions_than_the_first_tables_hold():

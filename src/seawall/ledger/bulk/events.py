@@ -6,14 +6,27 @@ event, which has then changed nothing; `Ledger.apply` takes it. So nothing is re
 
 from __future__ import annotations
 
-from seawall.core.units import LOT_VALUE_NANO_MAX, PPM, VALUE_NANO_MAX
 from seawall.kernels.compiled import entry, inner
 from seawall.kernels.memory import fetch, get8, get32, get64, getu8, set64
 from seawall.kernels.msgpack import read_array, read_int, read_text
 from seawall.kernels.muldiv import mul_div_floor
 
-from ..chart import ACTIVE, BACKSTOP, CLOSED, FEES, FROZEN, INSURANCE, LIQUIDATING, REDUCE_ONLY, ROUNDING, USER
 from . import context as ctx
+from .constants import (
+    ACTIVE,
+    BACKSTOP,
+    CLOSED,
+    FEES,
+    FROZEN,
+    INSURANCE,
+    LIQUIDATING,
+    LOT_VALUE_NANO_MAX,
+    PPM,
+    REDUCE_ONLY,
+    ROUNDING,
+    USER,
+    VALUE_NANO_MAX,
+)
 from .posting import balance_of, drop, fail, hold, position, post, settle, settle_interest, term
 from .tables import fetch_place, hash_name, hash_text, key_place, name_at, slot_at
 

@@ -13,10 +13,8 @@ from seawall.kernels.compiled import inner
 from seawall.kernels.memory import get8, get32, get64, set32, set64
 from seawall.kernels.muldiv import mul_div_floor
 
-from ..chart import USER
-from ..posting import INDEX_SCALE
-from ..state import INSTRUMENTS_MAX
 from . import context as ctx
+from .constants import INDEX_SCALE, INSTRUMENTS_MAX, USER
 from .tables import place_of, slot_at
 
 __all__ = ["balance_of", "drop", "fail", "hold", "position", "post", "settle", "settle_interest", "term"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from seawall.kernels.compiled import entry, inner
 from seawall.kernels.memory import fetch, get32, get64, getu8, set32, set64, word_at
 
-from ..state import INSTRUMENTS_MAX
+from .constants import INSTRUMENTS_MAX
 from .context import PLACES, PLACES_MASK
 
 __all__ = [

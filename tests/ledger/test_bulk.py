@@ -130,7 +130,19 @@ def in_bulk(ledger: Ledger, records, cuts=(), fold: BulkFold | None = None) -> l
     return refused
 
 
+def assert_sound(ledger: Ledger) -> None:
+    """Every slot is a position of the account whose chain it is in, or free; none is a position of nothing."""
+    state = ledger._state
+    live = [slot for row in range(len(state.names)) for slot in state.positions(row)]
+    assert sorted([*live, *state.free[: state.free_count]]) == list(range(len(state.lots)))
+    for slot in live:
+        assert state.lots[slot] != 0
+        assert state.slot(state.holder[slot], state.held[slot]) == slot
+
+
 def assert_same(one: Ledger, other: Ledger) -> None:
+    for ledger in (one, other):
+        assert_sound(ledger)
     mine, theirs = one.columns(), other.columns()
     for name, column in mine.items():
         assert list(column) == list(theirs[name]), name

@@ -112,8 +112,8 @@ def one_by_one(ledger: Ledger, records) -> list[tuple[int, str]]:
     return refused
 
 
-def in_bulk(ledger: Ledger, records, cuts=(), fold: BulkFold | None = None) -> list[tuple[int, str]]:
-    """The same through the compiled fold, in several calls."""
+def in_bulk(ledger: Ledger, records, cuts=(), fold: BulkFold | None = None, look=None) -> list[tuple[int, str]]:
+    """The same through the compiled fold, in several calls. look: at the ledger, before each event that is done by hand."""
     refused = []
     fold = fold or BulkFold(ledger)
     edges = sorted({0, len(records), *(cut for cut in cuts if cut < len(records))})
@@ -121,6 +121,8 @@ def in_bulk(ledger: Ledger, records, cuts=(), fold: BulkFold | None = None) -> l
         part = records[first:last]
 
         def by_hand(k, part=part, first=first):
+            if look is not None:
+                look(ledger)
             try:
                 ledger.apply(ev.decode(part[k]))
             except InputError as error:
@@ -130,19 +132,20 @@ def in_bulk(ledger: Ledger, records, cuts=(), fold: BulkFold | None = None) -> l
     return refused
 
 
-def assert_sound(ledger: Ledger) -> None:
-    """Every slot is a position of the account whose chain it is in, or free; none is a position of nothing."""
+def assert_sound(ledger: Ledger) -> list[int]:
+    """The slots of all positions: each is in the chain of its account, and none is a position of nothing."""
     state = ledger._state
     live = [slot for row in range(len(state.names)) for slot in state.positions(row)]
-    assert sorted([*live, *state.free[: state.free_count]]) == list(range(len(state.lots)))
     for slot in live:
         assert state.lots[slot] != 0
         assert state.slot(state.holder[slot], state.held[slot]) == slot
+    return live
 
 
 def assert_same(one: Ledger, other: Ledger) -> None:
     for ledger in (one, other):
-        assert_sound(ledger)
+        free = ledger._state.free[: ledger._state.free_count]
+        assert sorted([*assert_sound(ledger), *free]) == list(range(len(ledger._state.lots)))
     mine, theirs = one.columns(), other.columns()
     for name, column in mine.items():
         assert list(column) == list(theirs[name]), name
@@ -260,7 +263,7 @@ def crowded(seed: int, count: int) -> list[ev.LedgerEvent]:
                 price_nano=rng.choice([10**6, 10**7 - 1, 333_333, 10**9]), maker_fee_ppm=rng.choice([0, -50, 33]), taker_fee_ppm=77,
             )  # fmt: skip
         if what < 0.62:
-            return ev.SetState(at_ns=now, account=rng.choice(users), state=rng.choice(["reduce-only", "active", "active", "frozen"]))
+            return ev.SetState(**base, account=rng.choice(users), state=rng.choice(["reduce-only", "active", "active", "frozen"]))
         if what < 0.68:
             return ev.Deposit(**base, account=rng.choice(everyone), asset=asset, amount=few * 10_000)
         if what < 0.74:
@@ -272,14 +275,14 @@ def crowded(seed: int, count: int) -> list[ev.LedgerEvent]:
         if what < 0.92:
             return ev.Cover(**base, fund=rng.choice(anyone), account=rng.choice(anyone), asset=asset, amount=few * rng.choice([1, 2_000]))
         if what < 0.94:
-            return ev.Settle(at_ns=now, account=rng.choice(everyone))
+            return ev.Settle(**base, account=rng.choice(everyone))
         if what < 0.96:
-            return ev.Accrue(at_ns=now, asset=asset, borrow_ppm=few * 10**5, reserve_ppm=few * 10**5)
+            return ev.Accrue(**base, asset=asset, borrow_ppm=few * 10**5, reserve_ppm=few * 10**5)
         bid = 10**12 + rng.randrange(-(10**10), 10**10)
         symbol = rng.choice(["BTC-PERP", "ETH-PERP", "ETH-BTC-PERP"])
         if what < 0.98:
-            return ev.Premium(at_ns=now, instrument=symbol, index_nano=10**12, impact_bid_nano=bid, impact_ask_nano=bid)
-        return ev.Funding(at_ns=now, instrument=symbol, price_nano=rng.choice([10**9, 10**12 + 1]))
+            return ev.Premium(**base, instrument=symbol, index_nano=10**12, impact_bid_nano=bid, impact_ask_nano=bid)
+        return ev.Funding(**base, instrument=symbol, price_nano=rng.choice([10**9, 10**12 + 1]))
 
     found = []
     for _ in range(count):
@@ -298,7 +301,7 @@ def test_a_crowded_venue_meets_the_same_limits_in_bulk(seed):
     slow, fast = opened(3_600 * 10**9), opened(3_600 * 10**9)
     fold = BulkFold(fast)
     refused = one_by_one(slow, records)
-    assert in_bulk(fast, records, [100, 2_000], fold) == refused
+    assert in_bulk(fast, records, [100, 2_000], fold, assert_sound) == refused
     assert_same(fast, slow)
     assert 0.2 < len(refused) / len(records) < 0.75, "much of it must happen, and much be refused"
     assert fold.by_hand - len(refused) < 0.3 * len(records)

@@ -67,7 +67,7 @@ def test_nobody_is_told_before_the_disk_has_it(tmp_path):
         later = asyncio.create_task(service.write(wire.Deposit(account="bob", amount="6"), idempotency="k"))
         same = asyncio.create_task(service.write(wire.Deposit(account="bob", amount="6"), idempotency="k"))
         await asyncio.sleep(0.3)
-        assert not (writing.done() or later.done() or same.done())
+        assert [task.done() for task in (writing, later, same)] == [False] * 3
         assert heard == []
         assert service.status()["lag"] == 2
         reader = BoardReader(tmp_path / "board")

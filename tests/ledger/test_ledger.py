@@ -6,7 +6,7 @@ import pytest
 
 from conftest import ROOT
 from ledger.ledger_scenes import HOUR_NS, USD, fill, fund, settle_all, totals, venue
-from seawall.core.errors import DuplicateRow, InputError
+from seawall.core.errors import DuplicateRow, InputError, UnreadableFile
 from seawall.ledger import events as ev
 from seawall.ledger.events import Posting
 from seawall.ledger.ledger import Ledger
@@ -359,3 +359,43 @@ def test_the_example_of_the_page_runs_and_shows_a_fill(capsys):
     shown = capsys.readouterr().out
     assert "Posting(account='alice', part='cost', unit='USD', amount=-1000000000, instrument='BTC-PERP')" in shown
     assert "(10, -1000000000)" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "value"),
+    [("position_instrument", 0, -1), ("position_account", 1, -1), ("position_instrument", 0, 99), ("position_account", 1, 10**6)],
+)
+def test_positions_of_nobody_in_nothing_are_refused(name, at, value):
+    ledger = venue(cash=100)
+    fill(ledger, "alice", "bob", 3, 333)
+    columns = ledger.columns()
+    columns[name][at] = value
+    with pytest.raises(UnreadableFile):
+        Ledger.from_columns(columns)
+
+
+def test_the_same_position_twice_and_positions_out_of_order_are_refused():
+    ledger = venue(cash=100)
+    fill(ledger, "alice", "bob", 3, 333)
+    names = ("position_account", "position_instrument", "lots", "cost", "since_pico")
+    for order in ([0, 0, 1], [1, 0]):
+        columns = ledger.columns()
+        for name in names:
+            columns[name] = columns[name][order]
+        with pytest.raises(UnreadableFile):
+            Ledger.from_columns(columns)
+
+
+def test_a_restored_ledger_goes_on_like_the_one_it_came_from():
+    ledger = venue("zoë", "alice", "bob", cash=100 * USD)
+    for instrument in ("BTC-PERP", "ETH-PERP", "BTC-DEC"):
+        fill(ledger, "zoë", "bob", 3, 333 * 10**6, instrument)
+        fill(ledger, "alice", "zoë", 2, 444 * 10**6, instrument)
+    restored = Ledger.from_columns(ledger.columns())
+    for each in (ledger, restored):
+        fill(each, "bob", "zoë", 3, 555 * 10**6, "ETH-PERP")  # one closes, one turns, one opens
+        fill(each, "alice", "bob", -2, 555 * 10**6, "BTC-DEC")
+        fill(each, "alice", "bob", 1, 555 * 10**6, "BTC-C")
+        settle_all(each)
+    assert restored.position("alice", "BTC-DEC") == (0, 0)
+    assert restored.state_hash() == ledger.state_hash()

@@ -30,6 +30,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
+import numpy as np
+
 __all__ = [
     "BODY_BYTES_MAX",
     "HEADER_BYTES",
@@ -92,6 +94,12 @@ class Frame(NamedTuple):
         lengths = struct.unpack_from(f"<{count}I", self.data, HEADER_BYTES)
         ends = list(accumulate(lengths, initial=HEADER_BYTES + 4 * count))
         return [self.data[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+    def packed(self) -> tuple[np.ndarray, memoryview]:
+        """(the length of each record, int64; the records back to back)."""
+        count = self.header.n_records
+        sizes = np.frombuffer(self.data, "<u4", count, HEADER_BYTES).astype(np.int64)
+        return sizes, memoryview(self.data)[HEADER_BYTES + 4 * count :]
 
 
 def frame_hash(data: bytes) -> bytes:

@@ -28,7 +28,7 @@ from seawall.journal.files import Head, HeadFile, Identity
 from seawall.journal.frame import BODY_BYTES_MAX, encode, frame_hash
 from seawall.journal.lock import Lock
 from seawall.journal.opening import create, prepare
-from seawall.journal.reading import Batch, batches
+from seawall.journal.reading import Batch, Packed, batches, packed
 from seawall.journal.schema import Schema
 from seawall.journal.store import Store, store_class
 
@@ -250,6 +250,10 @@ class Journal:
     def batches(self, after: int = 0) -> Iterator[Batch]:
         """Every record above `after`, brought up to the present schema."""
         return batches(self.path, after, self.schema)
+
+    def packed(self, after: int = 0) -> Iterator[Packed]:
+        """The same, each batch as one piece of bytes."""
+        return packed(self.path, after, self.schema)
 
     @property
     def durable(self) -> Head:

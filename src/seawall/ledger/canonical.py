@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from bisect import bisect_left
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from seawall.core.errors import UnreadableFile
 
 from .chart import CLOSED
 from .events import LedgerEvent, ListAsset, ListInstrument, Receipt, decode, encode
-from .state import NOBODY, State
+from .state import INSTRUMENTS_MAX, NOBODY, State
 
 __all__ = ["Columns", "columns_of", "hash_of", "state_of_columns"]
 
@@ -78,8 +79,8 @@ def hash_of(columns: Columns) -> str:
         if isinstance(column, np.ndarray):
             parts = [np.ascontiguousarray(column, "<i8").tobytes()]
         else:
-            texts = [text.encode() if isinstance(text, str) else text for text in column]
-            parts = [np.array([len(text) for text in texts], "<i8").tobytes(), b"".join(texts)]
+            sizes, data = _packed(column)
+            parts = [sizes.tobytes(), data]
         digest.update(f"{name}:{len(column)};".encode())
         for part in parts:
             digest.update(part)
@@ -90,7 +91,7 @@ def state_of_columns(columns: Columns) -> State:
     """The state whose `columns_of` these are; UnreadableFile where they do not fit together."""
     try:
         state = _state(columns)
-        same = hash_of(columns_of(state)) == hash_of(columns)
+        same = _same(columns_of(state), columns)
     except (KeyError, IndexError, ValueError, TypeError, OverflowError, AttributeError, msgspec.MsgspecError) as error:
         raise UnreadableFile("ledger columns", f"{type(error).__name__}: {error}", "columns of a ledger") from None
     if not same:
@@ -118,12 +119,7 @@ def _state(columns: Columns) -> State:
         holders = rows[columns["balance_account"][of_asset]]
         for name, kept in (("balance", state.balance), ("mark", state.mark)):
             kept[asset] = _column("q", len(rows), holders, columns[name][of_asset])
-    row_of = rows.tolist()
-    held = ("position_account", "position_instrument", "lots", "cost", "since_pico")
-    for account, instrument, lots, cost, since in zip(*(columns[name].tolist() for name in held), strict=True):
-        slot = state.make_slot(row_of[account], instrument)
-        state.lots[slot], state.cost[slot], state.since_pico[slot] = lots, cost, since
-    state.forget_undo()
+    _hold(state, columns, rows)
     found: list[tuple[LedgerEvent, Receipt]] = [
         (decode(event), _RECEIPTS.decode(receipt))
         for event, receipt in zip(columns["event"], columns["receipt"], strict=True)
@@ -136,11 +132,13 @@ def _state(columns: Columns) -> State:
 def _accounts(state: State, columns: Columns) -> Array:
     """Puts the accounts in; int64[accounts]: the row of each."""
     names = columns["account"]
-    rows = np.array([state.rows.get(name, NOBODY) for name in names], np.int64)
+    rows = np.full(len(names), NOBODY, np.int64)
+    for row, name in enumerate(state.names):
+        rows[bisect_left(names, name)] = row  # of a name that is not there: then one of these is there twice
     new = np.flatnonzero(rows == NOBODY)
     rows[new] = len(state.names) + np.arange(len(new))
     state.names += [names[k] for k in new.tolist()]
-    state.rows = {name: row for row, name in enumerate(state.names)}
+    state.rows = dict(zip(state.names, range(len(state.names))))
     if not len(state.rows) == len(state.names) == len(names):
         raise UnreadableFile("ledger columns", "a name twice, or an account of every ledger missing", "each name once")
     parent = columns["parent"]
@@ -151,15 +149,40 @@ def _accounts(state: State, columns: Columns) -> Array:
         ("parent", "i", owner),
         ("only", "i", columns["only"]),
         ("children", "i", np.bincount(parent[(parent != NOBODY) & (columns["state"] != CLOSED)], minlength=len(rows))),
-        ("head", "i", np.full(len(rows), NOBODY)),
     ):
         setattr(state, name, _column(code, len(rows), rows, values))
     return rows
 
 
-def _column(code: str, count: int, at: Array, values: Array) -> array[int]:
-    """A column of zeros with these values at these places."""
-    column = np.zeros(count, _TYPES[code])
+def _hold(state: State, columns: Columns, rows: Array) -> None:
+    """Puts the positions in, those of an account behind each other; `state` files them when somebody asks."""
+    account, instrument = columns["position_account"], columns["position_instrument"]
+    count = len(account)
+    bounded = (0 <= account) & (account < len(rows)) & (0 <= instrument) & (instrument < len(state.instruments))
+    rising = np.diff(account * INSTRUMENTS_MAX + instrument) > 0
+    if not (bounded.all() and rising.all()):
+        raise UnreadableFile("ledger columns", "positions out of order or of nobody", "one of each account and instrument")
+    slots, holder = np.arange(count), rows[account]
+    first = np.ones(count, bool)
+    first[1:] = account[1:] != account[:-1]
+    last = np.ones(count, bool)
+    last[:-1] = first[1:]
+    for name, values in (
+        ("holder", holder),
+        ("held", instrument),
+        ("next", np.where(last, NOBODY, slots + 1)),
+        ("before", np.where(first, NOBODY, slots - 1)),
+    ):
+        setattr(state, name, array("i", values.astype(np.int32).tobytes()))
+    state.head = _column("i", len(rows), holder[first], slots[first], NOBODY)
+    for name in ("lots", "cost", "since_pico"):
+        setattr(state, name, _column("q", count, slots, columns[name]))
+    state.forget_slots()
+
+
+def _column(code: str, count: int, at: Array, values: Array, rest: int = 0) -> array[int]:
+    """A column with these values at these places, and `rest` elsewhere."""
+    column = np.full(count, rest, _TYPES[code])
     column[at] = values
     return array(code, column.tobytes())
 
@@ -184,6 +207,28 @@ def _positions(state: State, instrument_rank: Array, account_rank: Array) -> Col
     for name in ("lots", "cost", "since_pico"):
         columns[name] = _copy(getattr(state, name))[live][order]
     return columns
+
+
+def _same(ours: Columns, given: Columns) -> bool:
+    """Whether two sets of columns are the same, column by column in order: then they have the same hash."""
+    if list(ours) != list(given):
+        return False
+    for name, column in ours.items():
+        other = given[name]
+        if isinstance(column, np.ndarray):
+            if not (isinstance(other, np.ndarray) and other.dtype == np.int64 and np.array_equal(column, other)):
+                return False
+        elif column != list(other):
+            return False
+    return True
+
+
+def _packed(texts: list[Any]) -> tuple[Array, bytes]:
+    """(the length in bytes of each, int64; all of them back to back, UTF-8)."""
+    if texts and isinstance(texts[0], str) and (joined := "".join(texts)).isascii():
+        return np.fromiter(map(len, texts), "<i8", len(texts)), joined.encode()
+    data = [text.encode() if isinstance(text, str) else text for text in texts]
+    return np.fromiter(map(len, data), "<i8", len(data)), b"".join(data)
 
 
 def _ranked(names: list[str]) -> tuple[Array, Array]:

@@ -161,8 +161,7 @@ def _positions(state: State, tables: Tables, count: int) -> None:
     state.head = _column(head, np.int32, count)
     for name, kind in _POSITION:
         setattr(state, name, _column(tables[name], kind, size))
-    keys = holder.astype(np.int64) * INSTRUMENTS_MAX + held
-    state.slot_of = dict(zip(keys.tolist(), range(size), strict=True))
+    state.forget_slots()
 
 
 def _column(values: Array, kind: Any, count: int) -> array[int]:

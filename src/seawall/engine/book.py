@@ -29,10 +29,10 @@ from seawall.kernels.tables import Tables
 class EngineBook:
     """Mutable state of all accounts; `holdings()` is what the kernels read."""
 
-    def __init__(self, accounts: Any, leg_underlying: np.ndarray) -> None:
+    def __init__(self, accounts: Any, leg_underlying: np.ndarray, index: dict[str, int] | None = None) -> None:
         # a tuple of strings is nothing that the garbage collector walks through
-        self.names: tuple[str, ...] = tuple(accounts.names)
-        self.index = {name: k for k, name in enumerate(self.names)}
+        self.names: Any = tuple(accounts.names) if index is None else accounts.names
+        self.index = {name: k for k, name in enumerate(self.names)} if index is None else index
         self.leg_underlying = leg_underlying
         row_ptr = accounts.row_ptr
         table = np.zeros((len(self.names), ACCOUNT_FIELDS), np.int64)
@@ -86,6 +86,18 @@ class EngineBook:
         self.clearing_nano += paid_nano
         self._widen_watch(account)
 
+    def match(self, account: int, wanted: dict[int, int], cash_nano: int) -> None:
+        """Makes cash, and lots by leg, what the ledger says they are."""
+        for leg, lots in wanted.items():
+            self._add(account, leg, lots - self.lots_of(account, leg))
+        self.move_cash(account, cash_nano - int(self.cash_nano[account]))
+        self._widen_watch(account)
+
+    def pay(self, accounts: np.ndarray, amounts_nano: np.ndarray) -> None:
+        """Cash from the outside world (to it where negative) for many accounts, int64[n] each, every account once."""
+        self.cash_nano[accounts] += amounts_nano
+        self.outside_nano += sum(amounts_nano.tolist())
+
     def conserved(self) -> bool:
         """Whether all cash sums to what came from outside."""
         return sum(self.cash_nano.tolist()) + self.clearing_nano == self.outside_nano
@@ -118,6 +130,8 @@ class EngineBook:
     def _widen_watch(self, account: int) -> None:
         """Gives an account one row of the watch list per underlying it now spans. The rows it
         leaves behind stay marked with it: the engine has taken their items out before."""
+        if self.positions.length[account] + self.orders.length[account] <= self.watch.length[account]:
+            return  # no more underlyings than rows
         legs = np.concatenate([self.positions.rows(account)[0], self.orders.rows(account)[0][:, LEG]])
         needed = len(np.unique(self.leg_underlying[legs]))
         if needed > self.watch.length[account]:

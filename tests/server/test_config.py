@@ -65,7 +65,7 @@ def test_every_key_of_the_example_has_a_comment():
         ('[venue]\nmarket = "m"\n[listen]\nport = "80"\n', InputError, ["listen.port", 'found "80"', "expected int"]),
         ('[venue]\nmarket = "m"\n[listen]\nport = 70000\n', InputError, ["listen.port", "found 70000", "<= 65535"]),
         ('[venue]\nmarket = "m"\n[journal]\nbackend = "paper"\n', InputError, ["journal.backend", "paper"]),
-        ('[venue]\nmarket = "m"\n[venue.assets]\nUSD = 12\n', InputError, ["venue.assets", "<= 9"]),
+        ('[venue]\nmarket = "m"\n[venue.funding.X]\nsamples = 0\n', InputError, ["venue.funding", "samples", ">= 1"]),
         ('[venue]\nmarket = "m"\n[listen]\ntls_key = "k.pem"\n', InputError, ["listen.tls_certificate", "nothing"]),
         ('[venue]\nmarket = "m"\n[dashboard]\nhost = "0.0.0.0"\n', InputError, ["dashboard.host", "0.0.0.0"]),
         ('[venue]\nmarket = "m"\n[stream]\nkept = 16\nbehind = 17\n', InputError, ["stream.behind", "17"]),

@@ -20,6 +20,7 @@ from seawall.server.reading import convert
 __all__ = [
     "BoardConfig",
     "DashboardConfig",
+    "FundingTable",
     "JournalConfig",
     "LimitsConfig",
     "ListenConfig",
@@ -41,12 +42,24 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """A table of the file: unknown keys are errors, not typos that go unheard."""
 
 
-class VenueTable(_Table, frozen=True, kw_only=True):
-    """What is run: the market at the start, the opening book, the margin model, and room for accounts.
+class FundingTable(_Table, frozen=True, kw_only=True):
+    """How a perpetual's funding is made, see `ledger.funding.FundingRule`: rates in ppm per `period_s`, charged each `interval_s`."""
 
-    book: balances and positions that a *new* journal begins with; an existing journal keeps its own.
-    capacity: accounts that can exist; the arrays are made for so many at the start.
-    assets: decimals of an asset's smallest unit by its name (six where nothing is said).
+    interval_s: Count = 3_600
+    period_s: Count = 28_800
+    samples: Count = 60
+    sample_cap_ppm: Annotated[int, Meta(ge=0)] = 60_000_000
+    interest_ppm: int = 0
+    damp_ppm: Annotated[int, Meta(ge=-1)] = -1
+    cap_ppm: Annotated[int, Meta(ge=0)] = 40_000
+
+
+class VenueTable(_Table, frozen=True, kw_only=True):
+    """What is run. All but `capacity` is what a *new* journal begins with; an existing one keeps its own.
+
+    book: opening accounts, balances and positions; the other side of those positions is held by the account `opening`, of the
+    kind backstop. capacity: accounts that can exist; the arrays are made for so many at the start. decimals: of the
+    settlement currency in the ledger. hysteresis_ppm: of a requirement, above which a status is left.
     """
 
     market: str
@@ -54,9 +67,11 @@ class VenueTable(_Table, frozen=True, kw_only=True):
     book: str = ""
     model: str = "portfolio"
     parameters: dict[str, Any] = {}
-    capacity: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
-    assets: dict[str, Annotated[int, Meta(ge=0, le=9)]] = {}
+    capacity: Annotated[int, Meta(ge=16, le=10_000_000)] = 100_000
+    decimals: Annotated[int, Meta(ge=0, le=9)] = 6
     borrowable: list[str] = []
+    hysteresis_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 20_000
+    funding: dict[str, FundingTable] = {}
 
 
 class JournalConfig(_Table, frozen=True, kw_only=True):

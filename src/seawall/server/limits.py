@@ -54,13 +54,13 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def take(self, name: str, rate: float = 0.0) -> float:
+    def take(self, name: str, rate: float = 0.0, count: float = 1.0) -> float:
         """0.0, or the seconds to wait. rate: this name's own (0: the common one); its burst is two seconds of it."""
         now = self._clock()
         bucket = self._buckets.get(name)
         if bucket is None or (rate and bucket.rate != rate):
             bucket = self._made(name, rate, now)
-        return bucket.take(now)
+        return bucket.take(now, count)
 
     def _made(self, name: str, rate: float, now: float) -> Bucket:
         if len(self._buckets) >= BUCKETS_MAX:

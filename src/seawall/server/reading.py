@@ -37,10 +37,10 @@ def decode(body: bytes, kind: type[T], place: str, *, binary: bool = False) -> T
         raise UnreadableFile(place, f"no {words} ({error})", f"one object in {words}") from None
 
 
-def convert(document: Any, kind: type[T], place: str) -> T:
+def convert(document: Any, kind: type[T], place: str, *, strict: bool = True) -> T:
     """A record of `kind` from plain values (a TOML document). Raises InputError, naming the key where it is wrong."""
     try:
-        return msgspec.convert(document, kind)
+        return msgspec.convert(document, kind, strict=strict)
     except msgspec.ValidationError as error:
         raise _explained(error, document, place, kind) from None
 

@@ -34,7 +34,8 @@ class Engine:
 
     book: a Book (or bound accounts); market: a Market; model: a name or a Model; expect_moves:
     certificates keep room for moves of vols and bases from the start, rather than from the first such
-    move on (it changes corridors, never a decision). Raises UnsafeParameters where the model does
+    move on (it changes corridors, never a decision). levels: int8[A], the statuses to go on from (a restart), rather
+    than from "ok". Raises UnsafeParameters where the model does
     not survive one step (`margin/envelope.py`) and InputError for a book that the market or the
     model cannot place.
 
@@ -50,6 +51,7 @@ class Engine:
         *,
         hysteresis_ppm: int = HYSTERESIS_PPM,
         expect_moves: bool = False,
+        levels: np.ndarray | None = None,
     ) -> None:
         self.model = resolve(model)
         check_envelope(self.model, market)
@@ -63,6 +65,8 @@ class Engine:
         self.watch = kind(self.book, market, self.model, tables, hysteresis_ppm)
         if expect_moves:
             self.watch.expect_moves()
+        if levels is not None:
+            self.watch.levels[:] = levels
         self.requests = Requests(self)
         self.opening = self._decisions(self.watch.start(), "start")
 
@@ -218,7 +222,7 @@ class Engine:
     @property
     def names(self) -> tuple[str, ...]:
         """Account names, in the order of all arrays."""
-        return self.book.names
+        return tuple(self.book.names)
 
     @property
     def market(self) -> Any:

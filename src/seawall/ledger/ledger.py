@@ -54,6 +54,11 @@ class Ledger:
         """How many events have been applied."""
         return self._state.sequence
 
+    @property
+    def state(self) -> State:
+        """The tables themselves, to read (`worth.py`): only `apply` writes to them."""
+        return self._state
+
     def apply(self, event: LedgerEvent) -> Receipt:
         """What the event did. Raises InputError, and changes nothing, where it is illegal.
 

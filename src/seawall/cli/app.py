@@ -154,9 +154,11 @@ def _register() -> None:
         hedge,
         history,
         journal,
+        keys,
         liquidation,
         margin,
         replay,
+        serve,
         what_if,
     )
 
@@ -164,7 +166,9 @@ def _register() -> None:
         demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, efficiency, conform, bench,
     ):  # fmt: skip
         app.command(module.NAME)(module.command)
+    app.command(serve.NAME)(serve.command)
     app.add_typer(journal.app)
+    app.add_typer(keys.app)
 
 
 _register()

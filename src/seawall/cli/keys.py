@@ -128,6 +128,6 @@ def _words(key: Key, now_ns: int) -> dict[str, Any]:
 
 
 def _day(at_ns: int) -> str:
-    from seawall.core.times import format_iso_ns
+    from seawall.core.times import format_ns
 
-    return format_iso_ns(at_ns)[:19] + "Z" if at_ns else ""
+    return format_ns(at_ns // SECOND_NS * SECOND_NS) if at_ns else ""

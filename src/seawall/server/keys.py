@@ -177,6 +177,7 @@ class Keys:
         self._clock = clock
         self._seen: tuple[int, ...] = ()
         self._keys: dict[str, Key] = {}
+        self._lent: dict[str, Key] = {}
         self.generation = 0
         self.problem = ""
         self._load(self._stamp())
@@ -189,12 +190,22 @@ class Keys:
         """Whether no key was ever made: then whoever reaches the service (loopback alone) may do everything."""
         return not self._keys
 
+    def lend(self, name: str, scopes: list[str]) -> str:
+        """The text of a key that lives as long as this process and stands in no file: for the dashboard that it starts."""
+        key, text = _made(name, scopes, self._clock(), set(self._keys) | set(self._lent), 0.0, 0)
+        self._lent[key.id] = key
+        return text
+
+    def all(self) -> list[Key]:
+        """All keys, revoked ones too, so that what they wrote can be put to a name."""
+        return [*self._keys.values(), *self._lent.values()]
+
     def find(self, text: str) -> Key | None:
         """The valid key of this text, or none. Takes as long for a wrong secret as for a right one."""
         match = TEXT.match(text) if len(text) <= TEXT_MAX else None
         if match is None:
             return None
-        key = self._keys.get(match[1])
+        key = self._keys.get(match[1]) or self._lent.get(match[1])
         digest = hashlib.sha256(match[2].encode()).hexdigest()
         right = hmac.compare_digest(digest, key.sha256 if key else "0" * 64)
         return key if right and key is not None and key.valid(self._clock()) else None
@@ -203,7 +214,7 @@ class Keys:
         """The valid key of this id: for a socket that has shown its secret before."""
         if id == LOCAL.id:
             return LOCAL if self.open_to_all else None
-        key = self._keys.get(id)
+        key = self._keys.get(id) or self._lent.get(id)
         return key if key is not None and key.valid(self._clock()) else None
 
     def refresh(self) -> bool:

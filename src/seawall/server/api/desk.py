@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from seawall.server.api.errors import Refusal
 from seawall.server.config import VenueConfig
 from seawall.server.hub import Hub
 from seawall.server.keys import Key, Keys
 from seawall.server.limits import Buckets
-from seawall.server.api.errors import Refusal
 from seawall.server.metrics import Metrics
 from seawall.server.service import Service
 

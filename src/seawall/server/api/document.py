@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from seawall.server.api.errors import STATUS_WORDS, Failure
-from seawall.server.api.routes import BINARY, JSON, KEY_CHARACTERS_MAX
+from seawall.server.api.routes import BINARY, JSON, KEY_CHARACTERS_MAX, Facts
 
 __all__ = ["describe"]
 
@@ -23,45 +24,43 @@ _WRITES = {
 }
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The document of an application whose routes were made by `Routes`."""
+def describe(app: FastAPI, facts: Mapping[str, Facts]) -> dict[str, Any]:
+    """The document of an application; facts: of its routes, by operation."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    operations = [(path, one) for path, methods in document["paths"].items() for one in methods.values()]
-    names = ("x-answers", "x-body", "x-query")
-    kinds = dict.fromkeys([Failure, *(one[name] for _, one in operations for name in names if one.get(name) is not None)])
-    records = [kind for kind in kinds if not isinstance(kind, str)]
+    found = [Failure, *(kind for one in facts.values() for kind in (one.answers, one.body, one.query) if kind is not None)]
+    records = [kind for kind in dict.fromkeys(found) if not isinstance(kind, str)]
     schemas, components = msgspec.json.schema_components(records, ref_template="#/components/schemas/{name}")
     schema_of = dict(zip(records, schemas, strict=True))
     for schema in components.values():
         _optional_tag(schema)
-    for path, one in operations:
-        _complete(path, one, schema_of, components)
+    for path, methods in document["paths"].items():
+        for one in methods.values():
+            _complete(path, one, facts[one["operationId"]], schema_of, components)
     scheme = {"type": "http", "scheme": "bearer", "description": "An API key, made by `seawall keys create`."}
     document["components"] = {"schemas": components, "securitySchemes": {"key": scheme}}
     return document
 
 
-def _complete(path: str, one: dict[str, Any], schema_of: dict[Any, Any], components: dict[str, Any]) -> None:
-    scope, answers, body, query, media, writes, refuses = (
-        one.pop(f"x-{name}") for name in ("scope", "answers", "body", "query", "media", "writes", "refuses")
-    )
-    schema = schema_of.get(answers, {"type": "string"})
-    content: dict[str, Any] = {media: {"schema": schema}}
-    if media == JSON:
+def _complete(
+    path: str, one: dict[str, Any], fact: Facts, schema_of: dict[Any, Any], components: dict[str, Any]
+) -> None:
+    schema = {"type": "string"} if isinstance(fact.answers, str) else schema_of[fact.answers]
+    content: dict[str, Any] = {fact.media: {"schema": schema}}
+    if fact.media == JSON:
         content[BINARY] = {"schema": schema}
     one["responses"] = {"200": {"description": "Done.", "content": content}}
     failure = {JSON: {"schema": schema_of[Failure]}}
-    for status in refuses:
+    for status in fact.refuses:
         one["responses"][str(status)] = {"description": STATUS_WORDS[status], "content": failure}
     parameters = [_variable(name) for name in re.findall(r"{(\w+)}", path)]
-    parameters += _parameters(schema_of[query], components) if query is not None else []
-    parameters += [_WRITES] if writes else []
+    parameters += _parameters(schema_of[fact.query], components) if fact.query is not None else []
+    parameters += [_WRITES] if fact.writes else []
     one.pop("parameters", None)
     if parameters:
         one["parameters"] = parameters
-    if body is not None:
-        one["requestBody"] = {"required": True, "content": {JSON: {"schema": schema_of[body]}}}
-    if scope:
+    if fact.body is not None:
+        one["requestBody"] = {"required": True, "content": {JSON: {"schema": schema_of[fact.body]}}}
+    if fact.scope:
         one["security"] = [{"key": []}]
 
 

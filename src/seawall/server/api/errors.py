@@ -87,6 +87,8 @@ def failure_of(error: Exception) -> Refusal | None:
         return Refusal(503, "busy", "journal", error.problem, "a disk that keeps up; try again", retry_s=1.0)
     if isinstance(error, JournalStopped):
         return Refusal(503, "stopped", "journal", error.problem, "a journal that accepts; reading goes on", retry_s=30.0)
+    if type(error).__name__ == "Unavailable":
+        return Refusal(503, "unavailable", "journal", str(error), "a journal that accepts; reading goes on", retry_s=1.0)
     if isinstance(error, MissingExtra):
         return Refusal(503, "missing-extra", error.name, "not installed", f"pip install 'seawall[{error.extra}]'")
     if isinstance(error, InputError):

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
+from seawall.server.api.desk import Desk
 from seawall.server.api.errors import Refusal
-from seawall.server.config import VenueConfig, is_loopback
-from seawall.server.keys import LOCAL, Key, Keys
+from seawall.server.config import is_loopback
+from seawall.server.keys import LOCAL, Key
 from seawall.server.limits import Buckets
-from seawall.server.metrics import Metrics
 
 __all__ = ["PUBLIC", "Gate"]
 
@@ -43,10 +43,10 @@ _ALWAYS = [
 class Gate:
     """Wraps the application. `scope["state"]["key"]` is the caller's key behind it."""
 
-    def __init__(self, app: App, config: VenueConfig, keys: Keys, metrics: Metrics) -> None:
-        limits = config.limits
-        self._app, self._config, self._keys, self._metrics = app, config, keys, metrics
-        self.buckets = Buckets(limits.requests_per_s, limits.burst)
+    def __init__(self, app: App, desk: Desk) -> None:
+        limits = desk.config.limits
+        self._app, self._desk = app, desk
+        self._config, self._keys, self._metrics = desk.config, desk.keys, desk.metrics
         self._strangers = Buckets(limits.refusals_per_s, 2 * limits.refusals_per_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,13 +72,6 @@ class Gate:
             if scope["type"] == "http":
                 self._account(scope, answer.status, time.perf_counter() - start)
 
-    def take(self, key: Key, count: float = 1.0) -> None:
-        """Counts a request of a key; Refusal (429) where it is one too many."""
-        wait = self.buckets.take(key.id, key.requests_per_s, count)
-        if wait:
-            rate = key.requests_per_s or self._config.limits.requests_per_s
-            raise Refusal(429, "rate", f"key {key.id}", "too many requests", f"at most {rate:g} a second", retry_s=wait)
-
     def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Key | None:
         address = scope["client"][0] if scope.get("client") else ""
         if scope["path"] in PUBLIC:
@@ -86,7 +79,7 @@ class Gate:
             return None
         self._same_origin(scope, headers)
         key = self._key(headers, address)
-        self.take(key)
+        self._desk.take(key)
         return key
 
     def _key(self, headers: dict[bytes, bytes], address: str) -> Key:

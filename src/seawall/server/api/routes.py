@@ -7,6 +7,7 @@ second look at every answer would cost more than most answers do.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
@@ -17,16 +18,18 @@ from fastapi.routing import APIRouter
 
 from seawall.core.errors import InputError, show
 from seawall.server.api.desk import Desk
-from seawall.server.api.errors import Refusal
+from seawall.server.api.errors import Refusal, failure_of
 from seawall.server.keys import Key, allows
 from seawall.server.reading import convert, decode
 
-__all__ = ["BINARY", "JSON", "KEY_HEADER", "Ask", "Routes", "answer"]
+__all__ = ["BINARY", "JSON", "KEY_CHARACTERS_MAX", "Ask", "Facts", "Routes", "answer", "idempotency_of"]
 
 JSON = "application/json"
 BINARY = "application/msgpack"
 KEY_HEADER = "idempotency-key"
 KEY_CHARACTERS_MAX = 128
+
+log = logging.getLogger("seawall")
 
 _ENCODE = msgspec.json.Encoder().encode
 _PACK = msgspec.msgpack.Encoder().encode
@@ -44,6 +47,18 @@ class Ask(NamedTuple):
     body: Any
 
 
+class Facts(NamedTuple):
+    """What the OpenAPI document says of a route; answers, body, query: records, or text of a media type."""
+
+    scope: str
+    answers: Any
+    body: Any
+    query: Any
+    media: str
+    writes: bool
+    refuses: tuple[int, ...]
+
+
 def answer(ask: Ask, value: Any) -> Response:
     """A record as the client wants it: MessagePack where it accepts that, else JSON."""
     if BINARY in ask.request.headers.get("accept", ""):
@@ -56,6 +71,7 @@ class Routes:
 
     def __init__(self, tag: str) -> None:
         self.router = APIRouter(tags=[tag])
+        self.facts: dict[str, Facts] = {}
 
     def add(
         self,
@@ -89,7 +105,13 @@ class Routes:
                 desk.take(key, cost - 1)
             asked = _query(request, query)
             given = await _body(request, body) if body is not None else None
-            return await call(Ask(desk, request, key, request.path_params, asked, given))
+            try:
+                return await call(Ask(desk, request, key, request.path_params, asked, given))
+            except Exception as error:
+                if failure_of(error) is not None:
+                    raise
+                log.error("answering %s failed", path, exc_info=error)
+                raise Refusal(500, "internal", "service", "a bug of ours", "an answer; it is in the log") from error
 
         words = " ".join((call.__doc__ or "").split())
         self.router.add_api_route(
@@ -101,16 +123,8 @@ class Routes:
             summary=re.split(r"(?<=[.;:])\s", words, maxsplit=1)[0].rstrip(".;:"),
             description=words + (f"\n\nScope: `{scope.replace('|', '` or `')}`." if scope else "\n\nNeeds no key."),
             response_model=None,
-            openapi_extra={
-                "x-scope": scope,
-                "x-answers": answers,
-                "x-body": body,
-                "x-query": query,
-                "x-media": media,
-                "x-writes": writes,
-                "x-refuses": sorted(statuses),
-            },
         )
+        self.facts[call.__name__] = Facts(scope, answers, body, query, media, writes, tuple(sorted(statuses)))
 
 
 def idempotency_of(request: Request) -> str:

@@ -93,6 +93,11 @@ class EngineBook:
         self.move_cash(account, cash_nano - int(self.cash_nano[account]))
         self._widen_watch(account)
 
+    def pay(self, accounts: np.ndarray, amounts_nano: np.ndarray) -> None:
+        """Cash from the outside world (to it where negative) for many accounts, int64[n] each, every account once."""
+        self.cash_nano[accounts] += amounts_nano
+        self.outside_nano += sum(amounts_nano.tolist())
+
     def conserved(self) -> bool:
         """Whether all cash sums to what came from outside."""
         return sum(self.cash_nano.tolist()) + self.clearing_nano == self.outside_nano

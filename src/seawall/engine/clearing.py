@@ -2,8 +2,8 @@
 
 A ledger event is posted first; then the engine's book is made to follow (`mirror.py`) and the accounts that it
 changed are evaluated. What needs margin (withdrawals, transfers, orders) is judged before anything changes, at the
-moment of the event before it, so that a refusal leaves no trace and need not be in the log. No I/O, no clock: same
-genesis and events, same state, same decisions.
+moment of the event before it (`admission.py`), so that a refusal leaves no trace and need not be in the log. No
+I/O, no clock: same genesis and events, same state, same decisions.
 """
 
 from __future__ import annotations
@@ -15,88 +15,100 @@ import numpy as np
 
 from seawall.core import events as core_events
 from seawall.core.errors import InputError, LimitExceeded, StaleEvent, UnreadableFile, invariant, show
-from seawall.core.units import NANO, parse_positive
+from seawall.core.units import format_nano, parse_positive
+from seawall.engine import admission
 from seawall.engine.clearing_events import TICK, ClearingEvent, Marks, Outcome, Ticks
-from seawall.engine.decision import Decision, Figures, Verdict
+from seawall.engine.decision import Decision, Verdict
 from seawall.engine.desk import PRICE_LIMIT_NANO
+from seawall.engine.frozen import columns_of, freeze, hash_of, state_of
 from seawall.engine.genesis import Genesis
+from seawall.engine.keys import Keys
 from seawall.engine.loop import Engine
 from seawall.engine.mirror import Mirror
-from seawall.kernels.orders import LEG, LOTS
 from seawall.ledger import events as ledger_events
-from seawall.ledger.chart import ACTIVE, LIQUIDATING, REDUCE_ONLY, STATES, USER
-from seawall.ledger.doors import account_of, state_of
+from seawall.ledger.doors import asset_of
 from seawall.ledger.events import LedgerEvent, Receipt
 from seawall.ledger.ledger import Ledger
-from seawall.ledger.worth import holders
+from seawall.ledger.tables import Tables
+from seawall.ledger.worth import balances_after_touch, holders, pending_of
 
 __all__ = ["Clearing"]
 
 _LEDGER_EVENTS: tuple[type, ...] = LedgerEvent.__args__
+_MASS = (ledger_events.Funding, ledger_events.Expire, ledger_events.Accrue)
+_OPENINGS = (ledger_events.Open, ledger_events.OpenBucket)
+_LISTINGS = (ledger_events.ListAsset, ledger_events.ListInstrument)
 _ORDER_ID_CHARACTERS_MAX = 128
 
 
 class Clearing:
     """Everybody's money, positions and margin.
 
-    genesis: what the log begins with; capacity: accounts that there is room for, those of the venue among them
-    (not a part of the state: a restart may give more).
+    genesis: what the log begins with, its record number one; capacity: accounts that there is room for, those of the
+    venue among them (not a part of the state: a restart may give more).
     """
 
     def __init__(self, genesis: Genesis, capacity: int = 10_000) -> None:
         market = genesis.open_market()
-        self._begin(genesis, genesis.open_ledger(market), market, genesis.open_model(), capacity, None)
-        self.at_ns = genesis.at_ns
-        self.sequence = 1
-
-    def _begin(
-        self, genesis: Genesis, ledger: Ledger, market: Any, model: Any, capacity: int, levels: np.ndarray | None
-    ) -> None:
+        if genesis.at_ns < market.as_of_ns:
+            raise StaleEvent("genesis", f"time {genesis.at_ns}", f"at or after its market's {market.as_of_ns}")
         self.genesis = genesis
         self.capacity = capacity
+        self.at_ns = genesis.at_ns
+        self.sequence = 1
+        self.keys = Keys(genesis.keys_ns)
+        self.orders: dict[tuple[int, str], core_events.Order] = {}
+        self._join(genesis.open_ledger(market), market, genesis.open_model(), None, {})
+
+    def _join(
+        self, ledger: Ledger, market: Any, model: Any, levels: np.ndarray | None, open_rows: dict[tuple[int, str], Any]
+    ) -> None:
+        """A ledger, and an engine made of it; levels: int8[accounts], statuses to go on from."""
         self.ledger = ledger
         self.mirror = Mirror(ledger, market)
+        if levels is not None:
+            levels = np.concatenate([levels, np.zeros(self.capacity - len(levels), np.int8)])
         self.engine = Engine(
-            self.mirror.accounts(capacity), market, model, hysteresis_ppm=genesis.hysteresis_ppm, levels=levels
+            self.mirror.accounts(self.capacity),
+            market,
+            model,
+            hysteresis_ppm=self.genesis.hysteresis_ppm,
+            levels=levels,
+            orders=[(row, id, rows) for (row, id), rows in open_rows.items()],
         )
-        names = np.full(capacity, "", object)  # an array of strings is nothing that the garbage collector walks through
+        names = np.full(self.capacity, "", object)  # nothing that the garbage collector walks through
         names[: len(ledger.state.names)] = ledger.state.names
         self.engine.book.names = names
         self.engine.book.index = ledger.state.rows
-        self.orders: dict[tuple[int, str], core_events.Order] = {}
 
     # -- the one door --------------------------------------------------------------------------
 
-    def apply(self, event: ClearingEvent) -> Outcome:
+    def apply(self, event: ClearingEvent, key: str = "") -> Outcome:
         """Applies one event. Raises InputError, and changes nothing, where it cannot be; a request that margin
-        refuses changes nothing either, and its outcome has sequence 0."""
+        refuses changes nothing either, and its outcome has sequence 0. key: applied once, see `keys.py`."""
+        if key:
+            done = self.keys.repeated(key, event)
+            if done is not None:
+                return done
         if event.at_ns < self.at_ns:
             raise StaleEvent(type(event).__name__.lower(), f"time {event.at_ns}", f"at or after {self.at_ns}")
         outcome = self._dispatch(event)
         if outcome.sequence:
             self.sequence = outcome.sequence
             self.at_ns = event.at_ns
+            if key:
+                self.keys.remember(key, event, outcome)
+            if self.keys.done:
+                self.keys.forget(event.at_ns)
         return outcome
 
     def judge(self, event: ClearingEvent) -> Verdict | None:
         """What margin says of a request, nothing changed; None where margin is not asked."""
-        match event:
-            case ledger_events.Withdraw():
-                return self._leaving(event.account, event.asset, event.amount)
-            case ledger_events.Transfer():
-                return self._leaving(event.source, event.asset, event.amount)
-            case core_events.Order():
-                return self.check(event.account, event.instrument, event.quantity, event.price)
-        return None
+        return admission.verdict_on(self, event)
 
     def check(self, account: str, instrument: str, quantity: str, price: str) -> Verdict:
-        """The verdict on an order: states of accounts first, then margin."""
-        row = self._user(account)
-        verdict = self.engine.check(account, instrument, quantity, price)
-        refusal = self._state_refuses(row, instrument, quantity)
-        if refusal:
-            return Verdict(False, refusal, verdict.before, verdict.before)
-        return verdict
+        """The verdict on an order, nothing changed."""
+        return admission.check_order(self, account, instrument, quantity, price)
 
     def _dispatch(self, event: ClearingEvent) -> Outcome:
         if isinstance(event, _LEDGER_EVENTS):
@@ -120,24 +132,28 @@ class Clearing:
     # -- money and positions -------------------------------------------------------------------
 
     def _post(self, event: LedgerEvent) -> Outcome:
-        match event:
-            case ledger_events.Open() | ledger_events.OpenBucket():
-                return self._open(event)
-            case ledger_events.Funding() | ledger_events.Expire() | ledger_events.Accrue():
-                return self._everybody(event)
-            case ledger_events.ListAsset() | ledger_events.ListInstrument():
-                raise InputError("event", type(event).__name__, "listings of the genesis alone")
-            case ledger_events.SetState() if event.state == "closed":
-                self._refuse_open_orders(event.account)
-        verdict = self.judge(event)
+        if event.key:
+            raise InputError("event", f"a key of its own, {show(event.key)}", "the key beside the event")
+        if isinstance(event, _LISTINGS):
+            raise InputError("event", type(event).__name__, "listings in the genesis alone")
+        if isinstance(event, _OPENINGS):
+            return self._open(event)
+        if isinstance(event, _MASS):
+            return self._mass(event)
+        if isinstance(event, ledger_events.SetState) and event.state == "closed":
+            self._refuse_open_orders(event.account)
+        verdict = admission.verdict_on(self, event)
         if verdict is not None and not verdict.admitted:
             return Outcome(0, None, verdict)
-        self._refuse_exposure(event)
+        admission.refuse_exposure(self, event)
         receipt = self.ledger.apply(event)
         moved = self.mirror.moved(receipt.postings)
-        return self._done(self._follow(moved, event.at_ns, _cause(event)), receipt, verdict)
+        cash = {row: self.mirror.cash_of(row) for row in moved}
+        return self._done(self._follow(moved, cash, event.at_ns, _cause(event)), receipt, verdict)
 
-    def _follow(self, moved: dict[int, dict[int, int]], at_ns: int, cause: str) -> list[Decision]:
+    def _follow(
+        self, moved: dict[int, dict[int, int]], cash: dict[int, int], at_ns: int, cause: str
+    ) -> list[Decision]:
         """The book takes over what the ledger says of these rows, and they are evaluated."""
         if not moved:
             return []
@@ -145,7 +161,7 @@ class Clearing:
         for row, wanted in moved.items():
             if wanted:
                 engine.watch.before_change(row)
-            book.match(row, wanted, self.mirror.cash_of(row))
+            book.match(row, wanted, cash[row])
             if wanted:
                 engine.watch.after_change()
         return self._evaluate(np.array(sorted(moved), np.int64), at_ns, cause)
@@ -153,7 +169,7 @@ class Clearing:
     def _evaluate(self, rows: np.ndarray, at_ns: int, cause: str) -> list[Decision]:
         changed = self.engine.watch.accounts_changed(rows, at_ns)
         self.engine.at_ns = at_ns
-        return self.engine._decisions(changed, cause)
+        return self.engine.decisions(changed, cause)
 
     def _open(self, event: Any) -> Outcome:
         row = len(self.ledger.state.names)
@@ -163,95 +179,51 @@ class Clearing:
         self.engine.book.names[row] = self.ledger.state.names[row]
         return self._done([], receipt)
 
-    def _everybody(self, event: Any) -> Outcome:
-        """Funding, interest and last prices: cash of all holders at once."""
-        state, book = self.ledger.state, self.engine.book
-        gone = []
-        if isinstance(event, ledger_events.Expire):
-            number = state.instrument_of.get(event.instrument, -1)
-            _, rows, _ = holders(state, number)
-            gone = [(row, self.mirror.legs_of[number]) for row in rows.tolist() if self.mirror.trader(row)]
+    def _mass(self, event: Any) -> Outcome:
+        """Funding, interest and last prices: many accounts at once, none of them posted to yet."""
+        admission.refuse_mass(self, event)
+        state, mirror, cause = self.ledger.state, self.mirror, _cause(event)
+        if isinstance(event, ledger_events.Accrue):
+            return self._interest(event, cause)
+        number = state.instrument_of.get(event.instrument, -1)
+        slots, rows, _ = holders(state, number)
+        before = pending_of(state, slots, mirror.asset)
         receipt = self.ledger.apply(event)
-        count = len(state.names)
-        cash = self.mirror.cash_nano()
-        changed = cash != book.cash_nano[:count]
-        lots: dict[int, dict[int, int]] = {row: dict.fromkeys(legs, 0) for row, legs in gone}
-        if isinstance(event, ledger_events.Accrue) and state.asset_of[event.asset] in self.mirror.spot_of:
-            lots |= self._coins_changed(state.asset_of[event.asset])
-        for row, wanted in lots.items():
-            self.engine.watch.before_change(row)
-            book.match(row, wanted, int(cash[row]))
-            self.engine.watch.after_change()
-            changed[row] = True
-        rows = np.flatnonzero(changed)
-        book.outside_nano += int((cash[rows] - book.cash_nano[rows]).sum())
-        book.cash_nano[rows] = cash[rows]
-        return self._done(self._evaluate(rows, event.at_ns, _cause(event)) if len(rows) else [], receipt)
+        gained = pending_of(state, slots, mirror.asset) - before
+        traders = np.array([mirror.trader(row) for row in rows.tolist()], np.bool_)
+        rows, gained = rows[traders], gained[traders]
+        if isinstance(event, ledger_events.Expire):
+            legs = mirror.legs_of[number]
+            cash = self.engine.book.cash_nano[rows] + gained * mirror.unit_nano
+            gone = {row: dict.fromkeys(legs, 0) for row in rows.tolist()}
+            nano = dict(zip(rows.tolist(), cash.tolist(), strict=True))
+            return self._done(self._follow(gone, nano, event.at_ns, cause), receipt)
+        return self._done(self._paid(rows, gained, event.at_ns, cause), receipt)
 
-    def _coins_changed(self, asset: int) -> dict[int, dict[int, int]]:
-        leg, _ = self.mirror.spot_of[asset]
-        balance = self.ledger.state.balance[asset]
-        rows = [row for row in np.flatnonzero(np.frombuffer(balance, np.int64)).tolist() if self.mirror.trader(row)]
-        fresh = {row: self.mirror.coins_of(row, asset) for row in rows}
-        return {row: {leg: lots} for row, lots in fresh.items() if lots != self.engine.book.lots_of(row, leg)}
+    def _interest(self, event: ledger_events.Accrue, cause: str) -> Outcome:
+        state, mirror = self.ledger.state, self.mirror
+        number = asset_of(state, event.asset)
+        before = balances_after_touch(state, number)
+        receipt = self.ledger.apply(event)
+        after = balances_after_touch(state, number)
+        if number == mirror.asset:
+            gained = np.where(mirror.traders(), after - before, 0)
+            rows = np.flatnonzero(gained)
+            return self._done(self._paid(rows, gained[rows], event.at_ns, cause), receipt)
+        if number not in mirror.spot_of:
+            return self._done([], receipt)
+        leg, lot_units = mirror.spot_of[number]
+        rows = np.flatnonzero(mirror.traders() & (after // lot_units != before // lot_units))
+        moved = {row: {leg: int(after[row]) // lot_units} for row in rows.tolist()}
+        cash = {row: int(self.engine.book.cash_nano[row]) for row in moved}
+        return self._done(self._follow(moved, cash, event.at_ns, cause), receipt)
 
-    # -- doors ---------------------------------------------------------------------------------
-
-    def _user(self, account: str) -> int:
-        row = account_of(self.ledger.state, account)
-        if self.ledger.state.kind[row] != USER:
-            raise InputError("account", show(account), "a user's account")
-        return row
-
-    def _leaving(self, account: str, asset: str, amount: int) -> Verdict | None:
-        """Whether free collateral covers what is to leave an account; None where it is not margined."""
-        state = self.ledger.state
-        row = account_of(state, account)
-        if not self.mirror.trader(row) or type(amount) is not int or amount <= 0:
-            return None
-        number = state.asset_of.get(asset, -1)
-        before = self.engine.figures(account)
-        after = before
-        if number == self.mirror.asset:
-            leaves = -(-amount * self.mirror.unit_nano // 1000)
-            after = Figures(before.equity_micro - leaves, before.initial_micro, before.maintenance_micro)
-        elif number in self.mirror.spot_of:
-            leg, lot_units = self.mirror.spot_of[number]
-            lots = (state.balance[number][row] - amount) // lot_units - self.engine.book.lots_of(row, leg)
-            if lots:
-                found = self.engine.watch.what_if(row, [(leg, lots)], 0)
-                after = Figures(int(found[0]), int(found[1]), int(found[2]))
-        admitted = after.free_collateral_micro >= 0
-        reason = "free collateral covers it" if admitted else "free collateral would be negative"
-        return Verdict(admitted, reason, before, after)
-
-    def _refuse_exposure(self, event: LedgerEvent) -> None:
-        """What could let an account's products leave int64 is refused before it is posted."""
-        state, mirror, requests = self.ledger.state, self.mirror, self.engine.requests
-        match event:
-            case ledger_events.Trade():
-                number = state.instrument_of.get(event.instrument, -1)
-                if number < 0 or type(event.lots) is not int or type(event.price_nano) is not int:
-                    return  # the ledger says what is wrong
-                self.engine.watch.listed(event.instrument, "fill", event.at_ns)
-                legs = mirror.legs_of[number]
-                listing = state.instruments[number]
-                if listing.base:
-                    legs = (mirror.spot_of[state.asset_of[listing.base]][0],)
-                for name, lots in ((event.maker, -event.lots), (event.taker, event.lots)):
-                    row = state.rows.get(name, -1)
-                    if row >= 0 and mirror.trader(row):
-                        requests._exposure(row, [(leg, lots) for leg in legs], lots * event.price_nano)
-            case ledger_events.Deposit() | ledger_events.Transfer() | ledger_events.Cover():
-                target = event.target if isinstance(event, ledger_events.Transfer) else event.account
-                row, asset = state.rows.get(target, -1), state.asset_of.get(event.asset, -1)
-                if row < 0 or not mirror.trader(row) or type(event.amount) is not int:
-                    return
-                if asset == mirror.asset:
-                    requests._exposure(row, [], event.amount * mirror.unit_nano)
-                elif asset in mirror.spot_of:
-                    leg, lot_units = mirror.spot_of[asset]
-                    requests._exposure(row, [(leg, event.amount // lot_units + 1)], 0)
+    def _paid(self, rows: np.ndarray, gained: np.ndarray, at_ns: int, cause: str) -> list[Decision]:
+        """Units of the settlement currency to (from) accounts, int64[n] each."""
+        if not len(rows):
+            return []
+        self.engine.book.pay(rows, gained * self.mirror.unit_nano)
+        return self._evaluate(rows, at_ns, cause)
 
     def _refuse_open_orders(self, account: str) -> None:
         row = self.ledger.state.rows.get(account, -1)
@@ -261,17 +233,16 @@ class Clearing:
     # -- orders --------------------------------------------------------------------------------
 
     def _order(self, event: core_events.Order) -> Outcome:
-        row = self._user(event.account)
+        engine, row = self.engine, admission.user(self, event.account)
         if not 0 < len(event.id) <= _ORDER_ID_CHARACTERS_MAX or not event.id.isprintable():
             raise UnreadableFile("order id", show(event.id), f"1 to {_ORDER_ID_CHARACTERS_MAX} printable characters")
         if (row, event.id) in self.orders:
             raise InputError(f"order of {event.account}", f"{show(event.id)}, which is open", "a new id")
-        self.engine.watch.listed(event.instrument, "order", event.at_ns)
-        verdict = self.check(event.account, event.instrument, event.quantity, event.price)
-        if not verdict.admitted:
+        engine.watch.listed(event.instrument, "order", event.at_ns)
+        verdict = admission.verdict_on(self, event)
+        if verdict is None or not verdict.admitted:
             return Outcome(0, None, verdict)
-        engine = self.engine
-        rows, _, _ = engine.requests._parse(event.instrument, event.quantity, event.price, engine.at_ns)
+        rows, _, _ = engine.requests.parse(event.instrument, event.quantity, event.price, engine.at_ns)
         engine.watch.before_change(row)
         engine.book.place(row, event.id, rows)
         engine.watch.after_change()
@@ -279,7 +250,7 @@ class Clearing:
         return self._done(self._evaluate(np.array([row]), event.at_ns, f"order {event.id}"), None, verdict)
 
     def _cancel(self, event: core_events.Cancel) -> Outcome:
-        row = self._user(event.account)
+        row = admission.user(self, event.account)
         if (row, event.id) not in self.orders:
             raise InputError(f"cancel of {event.account}", show(event.id), "the id of an open order")
         self.engine.watch.before_change(row)
@@ -287,48 +258,25 @@ class Clearing:
         del self.orders[row, event.id]
         return self._done(self._evaluate(np.array([row]), event.at_ns, f"cancel {event.id}"))
 
-    def _state_refuses(self, row: int, symbol: str, quantity: str) -> str:
-        """Why the state of an account, or what its bucket is for, does not allow an order; empty where it does."""
-        state = self.ledger.state
-        only = state.only[row]
-        if only >= 0 and state.instruments[only].instrument != symbol:
-            return f"the bucket is for {state.instruments[only].instrument} alone"
-        found = state_of(state, row)
-        if found == ACTIVE:
-            return ""
-        if found not in (REDUCE_ONLY, LIQUIDATING):
-            return f"the account is {STATES[found]}"
-        lots = self.engine.watch.listed(symbol, "order", self.engine.at_ns).lots_of(quantity)
-        book = self.engine.book
-        (orders,) = book.orders.rows(row)
-        for leg, _ in self.engine.watch.desk.base.legs.expand(symbol):
-            held = book.lots_of(row, leg)
-            waiting = int(orders[(orders[:, LEG] == leg) & (np.sign(orders[:, LOTS]) == np.sign(lots)), LOTS].sum())
-            if (held > 0) == (lots > 0) or abs(lots + waiting) > abs(held):
-                return f"the account is {STATES[found]}: the order does not only reduce"
-        return ""
-
     # -- the market ----------------------------------------------------------------------------
 
     def _ticks(self, event: Ticks) -> list[Decision]:
         engine = self.engine
-        count = len(engine.watch.underlying_index)
+        names = tuple(engine.watch.underlying_index)
         if len(event.packed) % TICK.itemsize or not event.packed:
             raise UnreadableFile("ticks", f"{len(event.packed)} bytes", f"a multiple of {TICK.itemsize}, not 0")
         rows = event.rows()
         for underlying, price_nano in rows:
-            if not 0 <= underlying < count:
-                raise InputError("ticks", f"underlying {underlying}", f"one from 0 to {count - 1}")
+            if not 0 <= underlying < len(names):
+                raise InputError("ticks", f"underlying {underlying}", f"one from 0 to {len(names) - 1}")
             if not 0 < price_nano < PRICE_LIMIT_NANO:
                 raise LimitExceeded("ticks", f"a price of {price_nano} nano", f"above 0, below {PRICE_LIMIT_NANO}")
-        names = tuple(engine.watch.underlying_index)
         decisions: list[Decision] = []
         for underlying, price_nano in rows:
-            price = Decimal(price_nano).scaleb(-9)
-            changed = engine.watch.tick(underlying, price, event.at_ns)
+            changed = engine.watch.tick(underlying, Decimal(price_nano).scaleb(-9), event.at_ns)
             engine.at_ns = event.at_ns
             if len(changed):
-                decisions += engine._decisions(changed, f"tick {names[underlying]} {price_nano / NANO:.12g}")
+                decisions += engine.decisions(changed, f"tick {names[underlying]} {format_nano(price_nano)}")
         return decisions
 
     def _marks(self, event: Marks) -> list[Decision]:
@@ -337,7 +285,7 @@ class Clearing:
         for symbol, text in event.prices.items():
             instrument = engine.watch.listed(symbol, "mark", event.at_ns)
             price = parse_positive(text, f"mark {symbol}")
-            engine.watch.desk.with_mark(symbol, price, event.at_ns)
+            engine.watch.desk.with_mark(symbol, price, event.at_ns)  # refused before any of them counts
             parsed.append((instrument, price))
         if not parsed:
             raise InputError("marks", "no price", "at least one")
@@ -345,10 +293,33 @@ class Clearing:
         for instrument, price in parsed:
             changed = engine.watch.mark(instrument, price, event.at_ns)
             engine.at_ns = event.at_ns
-            decisions += engine._decisions(changed, f"mark {instrument.symbol} {price}")
+            decisions += engine.decisions(changed, f"mark {instrument.symbol} {price}")
         return decisions
 
-    # -- proofs --------------------------------------------------------------------------------
+    # -- snapshots and proofs ------------------------------------------------------------------
+
+    def columns(self) -> Tables:
+        """Everything that the future depends on, as arrays; `frozen.py` has the same in three steps."""
+        return columns_of(freeze(self))
+
+    def state_hash(self) -> str:
+        """SHA-256 of the columns: equal for the same genesis and events, however the process came to them."""
+        return hash_of(self.columns())
+
+    @classmethod
+    def from_columns(cls, columns: Tables, capacity: int = 10_000) -> Clearing:
+        """The clearing that `columns` were taken of: same hash, and the same decisions for the same events."""
+        state = state_of(columns)
+        clearing = cls.__new__(cls)
+        clearing.genesis, clearing.capacity, clearing.keys = state.genesis, capacity, state.keys
+        clearing.at_ns, clearing.sequence, _, decisions, version = state.head
+        clearing.orders = {(row, order.id): order for row, order, _ in state.orders}
+        open_rows = {(row, order.id): rows for row, order, rows in state.orders}
+        clearing._join(state.ledger, state.market, state.model, state.levels, open_rows)
+        engine = clearing.engine
+        invariant(not engine.opening, "a restored account has the status that it had", str(engine.opening[:1]))
+        engine.sequence, engine.watch.version, engine.watch.glide = decisions, version, state.glide
+        return clearing
 
     def check_mirror(self) -> None:
         """InvariantError unless the engine's book is the ledger's, account by account."""

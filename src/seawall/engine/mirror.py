@@ -119,9 +119,9 @@ class Mirror:
         """Nano of one account."""
         return cash_of(self.state, row, self.asset) * self.unit_nano
 
-    def coins_of(self, row: int, asset: int) -> int:
-        """Whole lots of spot in a balance."""
-        return balance_after_touch(self.state, row, asset) // self.spot_of[asset][1]
+    def coins_of(self, row: int, asset: int, more: int = 0) -> int:
+        """Whole lots of spot in a balance, or in it with `more` units."""
+        return (balance_after_touch(self.state, row, asset) + more) // self.spot_of[asset][1]
 
     def moved(self, postings: Iterable[Posting]) -> dict[int, dict[int, int]]:
         """What postings did to the accounts of the engine: by row, the lots by leg that changed, as they are now."""

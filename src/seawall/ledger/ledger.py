@@ -44,6 +44,13 @@ class Ledger:
         ledger._start(state_of_columns(columns), keys_ns)
         return ledger
 
+    @classmethod
+    def of_state(cls, state: State, keys_ns: int = _KEEP_KEYS_NS) -> Ledger:
+        """The ledger over tables that were restored (`tables.py`)."""
+        ledger = cls.__new__(cls)
+        ledger._start(state, keys_ns)
+        return ledger
+
     @property
     def at_ns(self) -> int:
         """The time of the event applied last."""

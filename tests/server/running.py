@@ -41,11 +41,12 @@ port = 0
 
 
 class Running:
-    """A service in a thread: `url`, a key's text by scope in `keys`, and the service itself."""
+    """A service in a thread: `url`, a key's text by scope in `keys`, the service, and the desk of its API."""
 
     def __init__(self, config: VenueConfig, keys: dict[str, str]) -> None:
         self.config, self.keys = config, keys
         self.url = ""
+        self.desk: Any = None
         self.service: Any = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.error: BaseException | None = None
@@ -110,8 +111,8 @@ class Running:
     async def _serve(self) -> None:
         self.loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
 
-        def ready(url: str, service: Any) -> None:
-            self.url, self.service = url, service
+        def ready(url: str, desk: Any) -> None:
+            self.url, self.desk, self.service = url, desk, desk.service
             self._started.set()
 
         await serve(self.config, ready, self._stop)

@@ -11,8 +11,8 @@ import httpx
 import msgspec
 import pytest
 
-from server.running import PERSON, error_of, running
 from seawall.server.keys import SCOPES
+from server.running import PERSON, error_of, running
 
 ERRORS = {400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 431, 503}
 
@@ -294,5 +294,5 @@ def test_the_document_has_every_route_with_its_statuses_and_records(document):
             assert one["requestBody"]["required"]
     text = json.dumps(document)
     assert "HTTPValidationError" not in text
-    references = set(part.split('"')[0] for part in text.split("#/components/schemas/")[1:])
+    references = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert references <= set(document["components"]["schemas"])

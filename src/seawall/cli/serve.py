@@ -10,7 +10,7 @@ import typer
 from seawall.cli.arguments import AsJson
 
 if TYPE_CHECKING:
-    from seawall.server.service import Service
+    from seawall.server.api.desk import Desk
 
 NAME = "serve"
 
@@ -35,11 +35,11 @@ def command(
             print(f"{config}: can be served")
         return 0
 
-    def ready(url: str, service: Service) -> None:
+    def ready(url: str, desk: Desk) -> None:
         import json as text
 
         if json:
-            print(text.dumps({"listening": url, "recovered": service.recovered}), flush=True)
+            print(text.dumps({"listening": url, "recovered": desk.service.recovered}), flush=True)
 
     run(found, ready)
     return 0

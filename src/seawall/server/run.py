@@ -40,7 +40,7 @@ KEY_VARIABLE = "SEAWALL_KEY"
 log = logging.getLogger("seawall")
 
 
-def run(config: VenueConfig, ready: Callable[[str, Service], None] | None = None) -> None:
+def run(config: VenueConfig, ready: Callable[[str, Desk], None] | None = None) -> None:
     """Runs a service until a signal ends it. ready: called with its address when it accepts requests.
 
     Raises InputError for what is wrong with the configuration, the errors of the journal for what is wrong with that.
@@ -51,7 +51,7 @@ def run(config: VenueConfig, ready: Callable[[str, Service], None] | None = None
 
 
 async def serve(
-    config: VenueConfig, ready: Callable[[str, Service], None] | None = None, stop: asyncio.Event | None = None
+    config: VenueConfig, ready: Callable[[str, Desk], None] | None = None, stop: asyncio.Event | None = None
 ) -> None:
     """`run` on the present loop. stop: ends it, instead of a signal."""
     keys = Keys(config.keys_path)
@@ -95,7 +95,7 @@ async def _serve(
     tls: ssl.SSLContext | None,
     listener: socket.socket,
     service: Service,
-    ready: Callable[[str, Service], None] | None,
+    ready: Callable[[str, Desk], None] | None,
     stop: asyncio.Event | None,
 ) -> None:
     hub, metrics = Hub(config.stream), Metrics()
@@ -119,7 +119,7 @@ async def _serve(
             await asyncio.sleep(0.005)
         log.info("listening on %s; %s", url, "keys are needed" if not keys.open_to_all else "no keys: loopback, open to all on it")
         if ready is not None:
-            ready(url, service)
+            ready(url, desk)
         waiting = asyncio.create_task(stopping.wait())
         await asyncio.wait([serving, waiting, *helpers], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()

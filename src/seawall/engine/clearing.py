@@ -66,10 +66,11 @@ class Clearing:
         """A ledger, and an engine made of it; levels: int8[accounts], statuses to go on from."""
         self.ledger = ledger
         self.mirror = Mirror(ledger, market)
+        accounts = self.mirror.accounts(self.capacity)
         if levels is not None:
             levels = np.concatenate([levels, np.zeros(self.capacity - len(levels), np.int8)])
         self.engine = Engine(
-            self.mirror.accounts(self.capacity),
+            accounts,
             market,
             model,
             hysteresis_ppm=self.genesis.hysteresis_ppm,

@@ -1,6 +1,6 @@
 """Journal records: who wrote, under which idempotency key, and what, as one MessagePack array each.
 
-    [family, key_id, key, event]        family 0: genesis, 1: ledger event, 2: market or order, 3: ticks
+    [family, key_id, key, event]        0: genesis, 1: ledger event, 2: market or order, 3: ticks, 4: marks
 
 Ledger events and ticks are arrays (`ledger/events.py`, `engine/clearing_events.py`), the others maps by field name; a
 genesis is a map. key_id: the API key that wrote, "" for the service itself. One record is one event of the clearing,
@@ -21,7 +21,7 @@ from seawall.engine.genesis import Genesis
 from seawall.journal import Schema
 from seawall.ledger.events import LedgerEvent
 
-__all__ = ["SCHEMA", "Record", "decode", "encode", "encode_genesis"]
+__all__ = ["SCHEMA", "Record", "decode", "encode"]
 
 SCHEMA = Schema(1)
 GENESIS, LEDGER, MARKET, TICKS, MARKS = range(5)
@@ -48,14 +48,9 @@ class Record(NamedTuple):
     event: Any
 
 
-def encode(event: ClearingEvent, key_id: str = "", key: str = "") -> bytes:
+def encode(event: ClearingEvent | Genesis, key_id: str = "", key: str = "") -> bytes:
     """One record."""
     return _ENCODER.encode((_FAMILIES.get(type(event), LEDGER), key_id, key, event))
-
-
-def encode_genesis(genesis: Genesis) -> bytes:
-    """The first record of a log."""
-    return _ENCODER.encode((GENESIS, "", "", genesis))
 
 
 def decode(data: bytes, place: str = "record") -> Record:

@@ -226,9 +226,11 @@ async def _refresh(keys: Keys) -> None:
 
 def _bind(listen: ListenConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, or the loop does not switch off Nagle's algorithm: every second answer would then wait 40 ms.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         found.bind((listen.host.strip("[]"), listen.port))
         found.listen(1024)
         found.setblocking(False)

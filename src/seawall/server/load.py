@@ -1,6 +1,6 @@
 """A service under load, for the bench: a million accounts in this process, a hundred WebSocket clients in another.
 
-`python -m seawall.server.load ACCOUNTS SECONDS` prints one JSON object. The ledger is built event by event and handed to the
+`python -m seawall.server.load ACCOUNTS SECONDS RATE` prints one JSON object. The ledger is built event by event and handed to the
 service as a snapshot would be; journal, fsync, API, stream and sockets are those of `seawall serve`. Its market lies in
 the future of its own clock, so that the options in it never expire.
 """
@@ -101,15 +101,16 @@ async def _loaded(folder: Path, accounts: int) -> Service:
     clearing._join(ledger_of(genesis, market, accounts), market, genesis.open_model(), None, {})
     journal = Journal.open(folder, schema=SCHEMA)
     clearing.sequence = journal.append([encode(genesis)])
-    config = ServiceConfig(folder=folder, capacity=clearing.capacity, board=folder / "status.board", snapshot_every_s=0, snapshot_on_close=False)
+    config = ServiceConfig(
+        folder=folder, capacity=clearing.capacity, board=folder / "status.board", snapshot_every_s=0, snapshot_on_close=False
+    )
     offset = SETTING_OUT_NS + 10**9 - time.time_ns()
     recovered = Recovered(1, 0, 0, accounts, True, 0.0, 0.0, 0.0)
     return Service(config, journal, clearing, recovered, lambda: time.time_ns() + offset)
 
 
-async def _measure(accounts: int, seconds: float, rate: int, more: list[str]) -> dict[str, Any]:
+async def _measure(accounts: int, seconds: float, rate: int, wrapper: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="seawall-load-", dir=Path.cwd()) as name:
-        folder = Path(name)
         config = VenueConfig(
             venue=VenueTable(market="", capacity=accounts + 64),
             journal=JournalConfig(folder="journal"),
@@ -126,7 +127,7 @@ async def _measure(accounts: int, seconds: float, rate: int, more: list[str]) ->
         stop, found = asyncio.Event(), {}
 
         def ready(url: str, desk: Any) -> None:
-            found["clients"] = asyncio.create_task(_clients(url, texts, accounts, seconds, rate, more, stop))
+            found["clients"] = asyncio.create_task(_clients(url, texts, accounts, seconds, rate, wrapper, stop))
 
         try:
             await running._serve(config, Keys(config.keys_path), None, listener, service, ready, stop)
@@ -138,11 +139,11 @@ async def _measure(accounts: int, seconds: float, rate: int, more: list[str]) ->
 
 
 async def _clients(
-    url: str, texts: dict[str, str], accounts: int, seconds: float, rate: int, more: list[str], stop: asyncio.Event
+    url: str, texts: dict[str, str], accounts: int, seconds: float, rate: int, wrapper: list[str], stop: asyncio.Event
 ) -> dict[str, Any]:
     """Runs the clients in their own process and reads what they saw."""
     try:
-        words = [sys.executable, "-m", "seawall.server.load_clients", url, str(accounts), str(seconds), str(rate), *more]
+        words = [*wrapper, sys.executable, "-m", "seawall.server.load_clients", url, str(accounts), str(seconds), str(rate)]
         process = await asyncio.create_subprocess_exec(
             *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
         )
@@ -156,7 +157,7 @@ async def _clients(
 
 
 def main(words: list[str]) -> None:
-    """ACCOUNTS SECONDS RATE: prints the result as one JSON object."""
+    """ACCOUNTS SECONDS RATE [WRAPPER…]: prints the result as one JSON object; the clients are started through the wrapper."""
     accounts, seconds, rate = int(words[0]), float(words[1]), int(words[2])
     with asyncio.Runner(loop_factory=running._loop_factory()) as runner:
         print(json.dumps(runner.run(_measure(accounts, seconds, rate, words[3:]))))

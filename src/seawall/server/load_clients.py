@@ -156,7 +156,9 @@ class _Load:
 
         async def hear_answers() -> None:
             while True:
-                await writer.receive()
+                found = await writer.receive()
+                if b'"ok":true' not in found[:60]:
+                    raise RuntimeError(f"a tick was refused: {found[:300]!r}")
 
         ears = [asyncio.create_task(hear_stream()), asyncio.create_task(hear_answers())]
         low = False
@@ -225,7 +227,7 @@ def main(words: list[str]) -> None:
 
         factory = uvloop.new_event_loop
     except ModuleNotFoundError:
-        factory = None  # type: ignore[assignment]
+        factory = None
     with asyncio.Runner(loop_factory=factory) as runner:
         print(json.dumps(runner.run(_run(url, accounts, seconds, rate, keys))))
 

@@ -113,7 +113,7 @@ def test_the_operators_page_runs_from_start_to_restore(tmp_path):
     listed = json.loads(shell(tmp_path, "seawall keys list -c venue/venue.toml --json").stdout)["keys"]
     assert [key["state"] for key in listed] == ["valid", "revoked", "valid"]
     path = tmp_path / "venue" / "venue.toml"
-    path.write_text(path.read_text("utf-8").replace("port = 8460", "port = 0").replace('"portfolio"', '"cross"'), "utf-8")
+    path.write_text(path.read_text("utf-8").replace("port = 8460", "port = 0"), "utf-8")
     serving = f'exec "{sys.executable}" -m seawall.cli.main serve -c venue/venue.toml --json'
     process = subprocess.Popen(["bash", "-c", serving], stdout=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path)
     try:

@@ -277,7 +277,7 @@ def test_a_signal_stops_it_in_order_and_the_log_holds_no_secret(tmp_path, number
         assert secret not in text
         assert secret.split("_", 2)[2] not in text
     verify = [sys.executable, "-m", "seawall.cli.main", "journal", "verify", str(tmp_path / "journal"), "--json"]
-    found = json.loads(subprocess.run(verify, capture_output=True, text=True, env=environment(), timeout=60).stdout)
+    found = json.loads(subprocess.run(verify, capture_output=True, text=True, env=environment(), timeout=START_S).stdout)
     assert found["status"] == "whole"
 
 
@@ -293,11 +293,11 @@ def test_a_second_service_on_one_journal_is_refused(tmp_path):
 def test_the_command_says_what_is_wrong_with_a_configuration(tmp_path):
     path = write_config(tmp_path, "[listne]\n")
     line = [sys.executable, "-m", "seawall.cli.main", "serve", "-c", str(path), "--check"]
-    done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=60)
+    done = subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=START_S)
     assert done.returncode == 2
     assert '"listne"' in done.stderr
     write_config(tmp_path)
-    assert subprocess.run(line, capture_output=True, env=environment(), timeout=60).returncode == 0
+    assert subprocess.run(line, capture_output=True, env=environment(), timeout=START_S).returncode == 0
 
 
 def test_a_missing_extra_is_one_line_that_names_it(tmp_path):
@@ -306,7 +306,7 @@ def test_a_missing_extra_is_one_line_that_names_it(tmp_path):
         "import sys; sys.modules['uvicorn'] = None; "
         "from seawall.cli.main import main; sys.argv = ['seawall', 'serve', '-c', 'venue.toml']; main()"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), cwd=tmp_path, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), cwd=tmp_path, timeout=START_S)
     assert done.returncode == 2
     assert done.stderr.strip() == "error: uvicorn is not installed; it comes with: pip install 'seawall[server]'"
     assert os.listdir(tmp_path) == ["venue.toml"]

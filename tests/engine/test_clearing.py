@@ -68,7 +68,7 @@ def check_statuses(clearing: Clearing, told: dict[str, str]) -> None:
     assert {name: clearing.engine.status(name) for name in names} == {name: told.get(name, "ok") for name in names}
 
 
-def run(seed: int, model: str, steps: int, document: dict[str, Any] | None = None) -> None:
+def check_history(seed: int, model: str, steps: int, document: dict[str, Any] | None = None) -> None:
     first = genesis(model, document)
     clearing = Clearing(first, 300)
     venue, told, events = Venue(seed, clearing), {}, []
@@ -107,21 +107,21 @@ def run(seed: int, model: str, steps: int, document: dict[str, Any] | None = Non
 @SETTINGS
 @given(SEEDS)
 def test_after_any_history_of_every_kind_of_instrument_the_book_is_the_ledger(seed):
-    run(seed, "portfolio", 240)
+    check_history(seed, "portfolio", 240)
 
 
 @settings(max_examples=3, deadline=None)
 @given(SEEDS)
 @pytest.mark.parametrize("model", ["cross", "expected-shortfall", "derive-portfolio"])
 def test_so_it_is_under_every_way_of_watching(model, seed):
-    run(seed, model, 120, perpetuals_document())
+    check_history(seed, model, 120, perpetuals_document())
 
 
 @pytest.mark.soak
 @settings(max_examples=300, deadline=None)
 @given(SEEDS)
 def test_long_histories(seed):
-    run(seed, "portfolio", 1_500)
+    check_history(seed, "portfolio", 1_500)
 
 
 @pytest.fixture

@@ -29,10 +29,10 @@ from seawall.kernels.tables import Tables
 class EngineBook:
     """Mutable state of all accounts; `holdings()` is what the kernels read."""
 
-    def __init__(self, accounts: Any, leg_underlying: np.ndarray) -> None:
+    def __init__(self, accounts: Any, leg_underlying: np.ndarray, index: dict[str, int] | None = None) -> None:
         # a tuple of strings is nothing that the garbage collector walks through
-        self.names: Any = tuple(accounts.names)
-        self.index = {name: k for k, name in enumerate(self.names)}
+        self.names: Any = tuple(accounts.names) if index is None else accounts.names
+        self.index = {name: k for k, name in enumerate(self.names)} if index is None else index
         self.leg_underlying = leg_underlying
         row_ptr = accounts.row_ptr
         table = np.zeros((len(self.names), ACCOUNT_FIELDS), np.int64)
@@ -130,6 +130,8 @@ class EngineBook:
     def _widen_watch(self, account: int) -> None:
         """Gives an account one row of the watch list per underlying it now spans. The rows it
         leaves behind stay marked with it: the engine has taken their items out before."""
+        if self.positions.length[account] + self.orders.length[account] <= self.watch.length[account]:
+            return  # no more underlyings than rows
         legs = np.concatenate([self.positions.rows(account)[0], self.orders.rows(account)[0][:, LEG]])
         needed = len(np.unique(self.leg_underlying[legs]))
         if needed > self.watch.length[account]:

@@ -76,11 +76,8 @@ class Clearing:
             hysteresis_ppm=self.genesis.hysteresis_ppm,
             levels=levels,
             orders=[(row, id, rows) for (row, id), rows in open_rows.items()],
+            index=ledger.state.rows,
         )
-        names = np.full(self.capacity, "", object)  # nothing that the garbage collector walks through
-        names[: len(ledger.state.names)] = ledger.state.names
-        self.engine.book.names = names
-        self.engine.book.index = ledger.state.rows
 
     # -- the one door --------------------------------------------------------------------------
 
@@ -224,7 +221,9 @@ class Clearing:
         if not len(rows):
             return []
         self.engine.book.pay(rows, gained * self.mirror.unit_nano)
-        return self._evaluate(rows, at_ns, cause)
+        # who is in no trouble and gets something stays so: a certificate holds with more cash all the more
+        looked_at = rows[(gained < 0) | (self.engine.watch.levels[rows] > 0)]
+        return self._evaluate(looked_at, at_ns, cause)
 
     def _refuse_open_orders(self, account: str) -> None:
         row = self.ledger.state.rows.get(account, -1)

@@ -36,7 +36,8 @@ class Engine:
     book: a Book (or bound accounts); market: a Market; model: a name or a Model; expect_moves:
     certificates keep room for moves of vols and bases from the start, rather than from the first such
     move on (it changes corridors, never a decision). levels: int8[A], the statuses to go on from (a restart), rather
-    than from "ok"; orders: (row, id, rows as `EngineBook.place` takes them) that are open already. Raises UnsafeParameters where the model does
+    than from "ok"; orders: (row, id, rows as `EngineBook.place` takes them) that are open already; index: rows by name, kept by
+    the caller, whose names stay the object that they are. Raises UnsafeParameters where the model does
     not survive one step (`margin/envelope.py`) and InputError for a book that the market or the
     model cannot place.
 
@@ -54,13 +55,14 @@ class Engine:
         expect_moves: bool = False,
         levels: np.ndarray | None = None,
         orders: Iterable[tuple[int, str, list[tuple[int, int, int]]]] = (),
+        index: dict[str, int] | None = None,
     ) -> None:
         self.model = resolve(model)
         check_envelope(self.model, market)
         accounts = book.bind(market) if hasattr(book, "bind") else book
         tables = self.model.tables(market)
         check_exposure(accounts, tables)
-        self.book = EngineBook(accounts, np.asarray(market.legs.underlying))
+        self.book = EngineBook(accounts, np.asarray(market.legs.underlying), index)
         for row, id, rows in orders:
             self.book.place(row, id, rows)
         self.at_ns = market.as_of_ns

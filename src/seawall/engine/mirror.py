@@ -71,7 +71,8 @@ class Mirror:
         owner, leg, lots = self.positions()
         row_ptr = np.zeros(capacity + 1, np.int64)
         np.cumsum(np.bincount(owner, minlength=capacity), out=row_ptr[1:])
-        names = list(state.names) + [""] * (capacity - count)
+        names: Any = np.full(capacity, "", object)  # nothing that the garbage collector walks through
+        names[:count] = state.names
         return Accounts(names, cash, row_ptr, leg.astype(np.int32), lots)
 
     def cash_nano(self) -> Array:

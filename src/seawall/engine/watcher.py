@@ -28,6 +28,7 @@ from seawall.engine.state import (
     EVALUATED,
     EXPOSURE_ITEMS,
     HOT_COUNT,
+    HOT_PLACE,
     IN_ALL,
     ITEM_FALL,
     ITEM_MOVES,
@@ -38,6 +39,7 @@ from seawall.engine.state import (
     MOTIONS,
     MOVING,
     NOW,
+    ORDER_LENGTH,
     RELEASE_PPM,
     START,
     SUMS,
@@ -183,13 +185,7 @@ class Watcher:
 
     def account_changed(self, account: int, at_ns: int) -> np.ndarray:
         """An account's own event: it is evaluated whatever its certificate says."""
-        self._advance(at_ns)
-        if self._glide_step(at_ns, -1, 0.0) or self.rebuilt:
-            return self._everybody()
-        self._overdue(at_ns)
-        self.state.seen[account] = self.version
-        self.touched[0] = account
-        return self._process(self.touched, 1)
+        return self.accounts_changed(np.array([account]), at_ns)
 
     def accounts_changed(self, accounts: np.ndarray, at_ns: int) -> np.ndarray:
         """`account_changed` of several at once: int64[n], each once."""
@@ -199,7 +195,12 @@ class Watcher:
         self._overdue(at_ns)
         self.state.seen[accounts] = self.version
         self.touched[: len(accounts)] = accounts
-        return self._process(self.touched, len(accounts))
+        changed = self._process(self.touched, len(accounts))
+        # without positions and orders an account changes by its own events alone: it need not be looked at
+        idle = (self.book.positions.length[accounts] == 0) & (self.book.orders.length[accounts] == 0)
+        for account in accounts[idle & (self.state.hot[HOT_PLACE, accounts] >= 0)].tolist():
+            step.unfile(self.book.holdings(), self.state, account)
+        return changed
 
     def look_at(self, at_ns: int) -> None:
         """Makes figures those of a later time, before the event of that time is applied."""
@@ -352,10 +353,11 @@ class Watcher:
 
     def _everybody(self) -> np.ndarray:
         self.rebuilt = False
-        count = len(self.state.level)
-        self.touched[:] = np.arange(count, dtype=np.int32)
+        # rows without anything, such as those kept for accounts to come, have the status that they began with
+        rows = np.flatnonzero(self.book.accounts[:, [CASH, LENGTH, ORDER_LENGTH]].any(axis=1))
+        self.touched[: len(rows)] = rows
         self.plans, self.hot_of = 0, step.NO_HOT
-        return self._process(self.touched, count)
+        return self._process(self.touched, len(rows))
 
     def _process(self, touched: np.ndarray, count: int) -> np.ndarray:
         """Looks at `count` accounts and those that the plan wakes; returns the changes of status."""

@@ -34,17 +34,17 @@ $(VENV)/.python:
 
 $(VENV)/.setup: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "installing seawall into $(VENV) (once; pinned by constraints.txt)"
-	@$(PIP) install --constraint constraints.txt --editable '.[plot,hedge]'
+	@$(PIP) install --constraint constraints.txt --editable '.[plot,hedge,server]'
 	@touch $@
 
 $(VENV)/.setup-dev: $(VENV)/.setup
 	@echo "installing what tests and checks need"
-	@$(PIP) install --constraint constraints.txt --editable '.[plot,hedge,feeds,bench,dev]'
+	@$(PIP) install --constraint constraints.txt --editable '.[plot,hedge,server,feeds,bench,dev]'
 	@touch $@
 
 $(VENV)/.setup-bench: $(VENV)/.setup
 	@echo "installing the baselines of the bench"
-	@$(PIP) install --constraint constraints.txt --editable '.[plot,hedge,bench]'
+	@$(PIP) install --constraint constraints.txt --editable '.[plot,hedge,server,bench]'
 	@touch $@
 
 setup: $(VENV)/.setup

@@ -76,7 +76,9 @@ class _Group(TyperGroup):
 
 _TYPERS_OWN = ("standalone_mode", "complete_var", "windows_expand_args")
 _EXTRAS = {"matplotlib": "plot", "ccxt": "feeds", "scipy": "bench", "duckdb": "bench", "pandas": "bench",
-           "pyarrow": "bench", "QuantLib": "bench", "highspy": "hedge"}  # fmt: skip
+           "pyarrow": "bench", "QuantLib": "bench", "highspy": "hedge",
+           "fastapi": "server", "uvicorn": "server", "uvloop": "server", "httptools": "server", "websockets": "server",
+           "httpx": "server"}  # fmt: skip
 
 app = typer.Typer(
     cls=_Group,
@@ -152,9 +154,11 @@ def _register() -> None:
         hedge,
         history,
         journal,
+        keys,
         liquidation,
         margin,
         replay,
+        serve,
         what_if,
     )
 
@@ -162,7 +166,9 @@ def _register() -> None:
         demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, efficiency, conform, bench,
     ):  # fmt: skip
         app.command(module.NAME)(module.command)
+    app.command(serve.NAME)(serve.command)
     app.add_typer(journal.app)
+    app.add_typer(keys.app)
 
 
 _register()

@@ -96,6 +96,11 @@ class Banded(Sweeper):
         woken[account] = True
         return self._wake(woken, at_ns)
 
+    def accounts_changed(self, accounts: np.ndarray, at_ns: int) -> np.ndarray:
+        woken = np.zeros(len(self.levels), np.bool_)
+        woken[accounts] = True
+        return self._wake(woken, at_ns)
+
     def look_at(self, at_ns: int) -> None:
         self.version += 1
         self._glide_step(at_ns)

@@ -31,7 +31,7 @@ class EngineBook:
 
     def __init__(self, accounts: Any, leg_underlying: np.ndarray) -> None:
         # a tuple of strings is nothing that the garbage collector walks through
-        self.names: tuple[str, ...] = tuple(accounts.names)
+        self.names: Any = tuple(accounts.names)
         self.index = {name: k for k, name in enumerate(self.names)}
         self.leg_underlying = leg_underlying
         row_ptr = accounts.row_ptr
@@ -85,6 +85,18 @@ class EngineBook:
         self.cash_nano[account] -= paid_nano
         self.clearing_nano += paid_nano
         self._widen_watch(account)
+
+    def match(self, account: int, wanted: dict[int, int], cash_nano: int) -> None:
+        """Makes cash, and lots by leg, what the ledger says they are."""
+        for leg, lots in wanted.items():
+            self._add(account, leg, lots - self.lots_of(account, leg))
+        self.move_cash(account, cash_nano - int(self.cash_nano[account]))
+        self._widen_watch(account)
+
+    def pay(self, accounts: np.ndarray, amounts_nano: np.ndarray) -> None:
+        """Cash from the outside world (to it where negative) for many accounts, int64[n] each, every account once."""
+        self.cash_nano[accounts] += amounts_nano
+        self.outside_nano += sum(amounts_nano.tolist())
 
     def conserved(self) -> bool:
         """Whether all cash sums to what came from outside."""

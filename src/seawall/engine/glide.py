@@ -35,6 +35,13 @@ class Glide:
         for staged in self.models:
             check_envelope(staged, market)
 
+    @classmethod
+    def going(cls, start_ns: int, length_ns: int, stage: int, models: list[Model]) -> "Glide":
+        """One that was checked when it was announced, `stage` of its models behind it."""
+        glide = cls.__new__(cls)
+        glide.start_ns, glide.length_ns, glide.stage, glide.models = start_ns, length_ns, stage, models
+        return glide
+
     def stage_at(self, now_ns: int) -> int:
         """How many stages have begun: 0 before the first, all at the end."""
         if not self.length_ns:

@@ -5,6 +5,7 @@ certificates it breaks, and returns the changes of status in order of severity. 
 function of the first snapshot and the events alone: no clock, no randomness, no I/O in here.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -34,7 +35,8 @@ class Engine:
 
     book: a Book (or bound accounts); market: a Market; model: a name or a Model; expect_moves:
     certificates keep room for moves of vols and bases from the start, rather than from the first such
-    move on (it changes corridors, never a decision). Raises UnsafeParameters where the model does
+    move on (it changes corridors, never a decision). levels: int8[A], the statuses to go on from (a restart), rather
+    than from "ok"; orders: (row, id, rows as `EngineBook.place` takes them) that are open already. Raises UnsafeParameters where the model does
     not survive one step (`margin/envelope.py`) and InputError for a book that the market or the
     model cannot place.
 
@@ -50,6 +52,8 @@ class Engine:
         *,
         hysteresis_ppm: int = HYSTERESIS_PPM,
         expect_moves: bool = False,
+        levels: np.ndarray | None = None,
+        orders: Iterable[tuple[int, str, list[tuple[int, int, int]]]] = (),
     ) -> None:
         self.model = resolve(model)
         check_envelope(self.model, market)
@@ -57,14 +61,18 @@ class Engine:
         tables = self.model.tables(market)
         check_exposure(accounts, tables)
         self.book = EngineBook(accounts, np.asarray(market.legs.underlying))
+        for row, id, rows in orders:
+            self.book.place(row, id, rows)
         self.at_ns = market.as_of_ns
         self.sequence = 0
         kind = Watcher if self.model.certifies else Banded if self.model.banded else Sweeper
         self.watch = kind(self.book, market, self.model, tables, hysteresis_ppm)
         if expect_moves:
             self.watch.expect_moves()
+        if levels is not None:
+            self.watch.levels[:] = levels
         self.requests = Requests(self)
-        self.opening = self._decisions(self.watch.start(), "start")
+        self.opening = self.decisions(self.watch.start(), "start")
 
     # -- the market ------------------------------------------------------------------------
 
@@ -153,7 +161,7 @@ class Engine:
             raise StaleEvent(type(event).__name__.lower(), f"time {event.at_ns}", f"at or after {self.at_ns}")
         changed = self._dispatch(event)
         self.at_ns = event.at_ns
-        return self._decisions(changed, _cause(event))
+        return self.decisions(changed, _cause(event))
 
     def _dispatch(self, event: events.Event) -> np.ndarray:
         match event:
@@ -187,7 +195,7 @@ class Engine:
             return self.at_ns
         return at if isinstance(at, int) else parse_iso_ns(at)
 
-    def _decisions(self, changed: np.ndarray, cause: str) -> list[Decision]:
+    def decisions(self, changed: np.ndarray, cause: str) -> list[Decision]:
         """Rows (account, old, new, equity, initial, maintenance) as decisions, worst first."""
         if len(changed) == 0:
             return []
@@ -218,7 +226,7 @@ class Engine:
     @property
     def names(self) -> tuple[str, ...]:
         """Account names, in the order of all arrays."""
-        return self.book.names
+        return tuple(self.book.names)
 
     @property
     def market(self) -> Any:

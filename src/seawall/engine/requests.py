@@ -56,14 +56,14 @@ class Requests:
         for symbol, quantity in trades.items() if isinstance(trades, dict) else trades:
             instrument = self.engine.watch.listed(symbol, "what-if", self.engine.at_ns)
             changes += self._legs(instrument, _lots(instrument, quantity), None)
-        self._exposure(row, changes, 0)
+        self.refuse_exposure(row, changes, 0)
         return _figures(self.engine.watch.what_if(row, changes, None))
 
     def check(self, account: str, symbol: str, quantity: str, price: str) -> Verdict:
         """The verdict on an order, nothing changed."""
         row = self.engine.account_of(account)
-        rows, changes, paid_nano = self._parse(symbol, quantity, price, self.engine.at_ns)
-        self._exposure(row, changes, paid_nano)
+        rows, changes, paid_nano = self.parse(symbol, quantity, price, self.engine.at_ns)
+        self.refuse_exposure(row, changes, paid_nano)
         book = self.engine.book
         before = self.figures(row)
         self.engine.watch.before_change(row)
@@ -79,7 +79,7 @@ class Requests:
     def _deposit(self, event: events.Deposit) -> np.ndarray:
         row = self.engine.account_of(event.account)
         amount = _money(event.amount, f"deposit to {event.account}")
-        self._exposure(row, [], amount)
+        self.refuse_exposure(row, [], amount)
         self.engine.book.move_cash(row, amount)
         return self._changed(row, event.at_ns)
 
@@ -98,8 +98,8 @@ class Requests:
 
     def _fill(self, event: events.Fill) -> np.ndarray:
         row = self.engine.account_of(event.account)
-        _, changes, paid_nano = self._parse(event.instrument, event.quantity, event.price, event.at_ns)
-        self._exposure(row, changes, paid_nano)
+        _, changes, paid_nano = self.parse(event.instrument, event.quantity, event.price, event.at_ns)
+        self.refuse_exposure(row, changes, paid_nano)
         self.engine.watch.before_change(row)
         self.engine.book.trade(row, changes, paid_nano)
         self.engine.watch.after_change()
@@ -109,8 +109,8 @@ class Requests:
         row = self.engine.account_of(event.account)
         if not event.id or (row, event.id) in self.engine.book.open:
             raise DuplicateRow(f"order {event.id!r} of {event.account}", "an id that is empty or open", "a new id")
-        rows, changes, paid_nano = self._parse(event.instrument, event.quantity, event.price, event.at_ns)
-        self._exposure(row, changes, paid_nano)
+        rows, changes, paid_nano = self.parse(event.instrument, event.quantity, event.price, event.at_ns)
+        self.refuse_exposure(row, changes, paid_nano)
         self._at(event.at_ns)
         before = self.figures(row)
         self.engine.watch.before_change(row)
@@ -166,7 +166,7 @@ class Requests:
                 return False
         return True
 
-    def _exposure(self, row: int, changes: list[tuple[int, int]], cash_nano: int) -> None:
+    def refuse_exposure(self, row: int, changes: list[tuple[int, int]], cash_nano: int) -> None:
         """Refuses what could let an account's products leave int64."""
         book, limit = self.engine.book, self.engine.watch.desk.base.legs.limit_nano
         legs, lots = book.positions.rows(row)
@@ -182,7 +182,7 @@ class Requests:
 
     # -- parsing -------------------------------------------------------------------------------
 
-    def _parse(self, symbol: str, quantity: str, price: str, at_ns: int) -> tuple[Rows, list[tuple[int, int]], int]:
+    def parse(self, symbol: str, quantity: str, price: str, at_ns: int) -> tuple[Rows, list[tuple[int, int]], int]:
         """(order rows, lots by leg, nano paid) of a trade; inverse contracts pay in coin."""
         instrument = self.engine.watch.listed(symbol, "trade", at_ns)
         lots = _lots(instrument, quantity)

@@ -82,6 +82,9 @@ class Sweeper:
     def account_changed(self, account: int, at_ns: int) -> np.ndarray:
         return self.pass_time(at_ns)
 
+    def accounts_changed(self, accounts: np.ndarray, at_ns: int) -> np.ndarray:
+        return self.pass_time(at_ns)
+
     def _glide_step(self, at_ns: int) -> None:
         if self.glide is not None and self.glide.stage_at(at_ns) > self.glide.stage:
             self.glide.stage = self.glide.stage_at(at_ns)

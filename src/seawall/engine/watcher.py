@@ -191,6 +191,16 @@ class Watcher:
         self.touched[0] = account
         return self._process(self.touched, 1)
 
+    def accounts_changed(self, accounts: np.ndarray, at_ns: int) -> np.ndarray:
+        """`account_changed` of several at once: int64[n], each once."""
+        self._advance(at_ns)
+        if self._glide_step(at_ns, -1, 0.0) or self.rebuilt:
+            return self._everybody()
+        self._overdue(at_ns)
+        self.state.seen[accounts] = self.version
+        self.touched[: len(accounts)] = accounts
+        return self._process(self.touched, len(accounts))
+
     def look_at(self, at_ns: int) -> None:
         """Makes figures those of a later time, before the event of that time is applied."""
         if at_ns > self.at_ns:

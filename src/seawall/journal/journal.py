@@ -143,16 +143,22 @@ class Journal:
 
     # ------------------------------------------------------------------------------------- writing
 
-    def submit(self, records: Sequence[bytes], market_seq: int | None = None) -> int:
+    def refuse_if_unable(self, size: int = 0) -> None:
+        """Raises JournalStopped or JournalBusy where so many bytes would not be taken now."""
+        with self._mutex:
+            self._refuse_if_unable(size)
+
+    def submit(self, records: Sequence[bytes], market_seq: int | None = None, *, promised: bool = False) -> int:
         """Takes records without waiting and returns the sequence of the last one; `wait` tells when they are durable.
 
-        market_seq: the market data that they were made under, never less than before (None: the same as before). All are
+        market_seq: the market data that they were made under, never less than before (None: the same as before). promised: a
+        slow disk is no reason to refuse, because the caller asked `refuse_if_unable` before it acted. All are
         taken or none. Raises JournalStopped or JournalBusy where nothing is accepted, InputError for what is no record.
         """
         records = list(records)
         size = self._check(records)
         with self._mutex:
-            self._refuse_if_unable(size)
+            self._refuse_if_unable(size, promised)
             market_seq = self._market_seq if market_seq is None else market_seq
             if not self._market_seq <= market_seq < 1 << 64:
                 raise InputError("market_seq", market_seq, f"at least {self._market_seq}, the one before")
@@ -185,35 +191,51 @@ class Journal:
         self.wait(seq)
         return seq
 
-    async def append_async(self, records: Sequence[bytes], market_seq: int | None = None) -> int:
+    async def append_async(
+        self, records: Sequence[bytes], market_seq: int | None = None, *, promised: bool = False
+    ) -> int:
         """`append` for a coroutine: one wake-up a group, however many wait for it."""
+        seq = self.submit(records, market_seq, promised=promised)
+        await self.wait_async(seq)
+        return seq
+
+    async def wait_async(self, seq: int) -> None:
+        """`wait` for a coroutine. Those who wait are told in the order of their sequences if they came in it."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
-        seq = self.submit(records, market_seq)
         with self._mutex:
             if self._durable.seq >= seq:
-                return seq
+                return
             if self._reason is not None:
                 raise self._refusal()
             self._waiting.append((seq, loop, future))
-        return await future
+        await future
 
-    def snapshot(self, seq: int, columns: Mapping[str, np.ndarray], state_hash: bytes) -> Path:
-        """Writes the state after record `seq`, waiting until that record is durable.
+    def frame_of(self, seq: int) -> Head:
+        """The frame of the log that holds a record, waiting until that is durable.
 
-        columns: arrays by name. state_hash: what the caller's state says of itself, to be compared after a restart.
-        Returns the file. InputError for sequence 0, or one so old that its frame is no longer at hand.
+        InputError for sequence 0, or one so old that its frame is no longer at hand.
         """
         if not seq > 0:
             raise InputError("snapshot", f"sequence {seq}", "at least 1: before it there is no state to keep")
         self.wait(seq)
         with self._mutex:
             frame = next((each for each in self._frames if each.first_seq <= seq <= each.seq), None)
-            schema = self.schema.version
         if frame is None:
             raise InputError("snapshot", f"sequence {seq}", f"one of the last {self._frames.maxlen} batches")
+        return frame
+
+    def snapshot(
+        self, seq: int, columns: Mapping[str, np.ndarray], state_hash: bytes, frame: Head | None = None
+    ) -> Path:
+        """Writes the state after record `seq`, waiting until that record is durable.
+
+        columns: arrays by name. state_hash: what the caller's state says of itself, to be compared after a restart. frame:
+        what `frame_of` said, for who makes columns for long. Returns the file. InputError as `frame_of`.
+        """
+        frame = frame or self.frame_of(seq)
         with self._snapshotting:
-            return snapshots.write(self.path, self._identity, seq, frame, schema, state_hash, columns)
+            return snapshots.write(self.path, self._identity, seq, frame, self.schema.version, state_hash, columns)
 
     # ------------------------------------------------------------------------------------- reading
 
@@ -368,14 +390,14 @@ class Journal:
             raise LimitExceeded("journal batch", f"{size:,} bytes", f"at most {self._limits.pending_bytes:,}")
         return size
 
-    def _refuse_if_unable(self, size: int) -> None:
+    def _refuse_if_unable(self, size: int, promised: bool = False) -> None:
         if os.getpid() != self._process:
             raise _stopped(self.path, "this is a forked child, the journal stayed with its parent", None)
         if self._reason is not None:
             raise self._refusal()
         if self._closing:
             raise _stopped(self.path, "the journal was closed", self._durable)
-        if slow := self._too_slow(size):
+        if not promised and (slow := self._too_slow(size)):
             raise JournalBusy(str(self.path), slow, "this record was not taken; offer it again later")
 
     def _too_slow(self, size: int) -> str | None:

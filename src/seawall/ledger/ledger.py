@@ -44,6 +44,13 @@ class Ledger:
         ledger._start(state_of_columns(columns), keys_ns)
         return ledger
 
+    @classmethod
+    def of_state(cls, state: State, keys_ns: int = _KEEP_KEYS_NS) -> Ledger:
+        """The ledger over tables that were restored (`tables.py`)."""
+        ledger = cls.__new__(cls)
+        ledger._start(state, keys_ns)
+        return ledger
+
     @property
     def at_ns(self) -> int:
         """The time of the event applied last."""
@@ -53,6 +60,11 @@ class Ledger:
     def sequence(self) -> int:
         """How many events have been applied."""
         return self._state.sequence
+
+    @property
+    def state(self) -> State:
+        """The tables themselves, to read (`worth.py`): only `apply` writes to them."""
+        return self._state
 
     def apply(self, event: LedgerEvent) -> Receipt:
         """What the event did. Raises InputError, and changes nothing, where it is illegal.

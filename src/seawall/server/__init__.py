@@ -1,1 +1,1 @@
-"""The running service: one writer behind an HTTP and WebSocket API, its stream, its keys and its operators' tools."""
+"""The service: one process in which the clearing, its journal and all that looks in or writes live."""

@@ -1,0 +1,199 @@
+"""The client for asyncio: the same methods as `Client`, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import httpx
+
+from seawall.client import calls as c
+from seawall.client import types as t
+from seawall.client.errors import Unreachable
+from seawall.client.sending import AGAIN, Retry, failure, headers_of, prepare, query_of, read_answer
+from seawall.client.stream import follow_async
+
+__all__ = ["AsyncClient"]
+
+T = TypeVar("T")
+Trades = Mapping[str, c.Amount] | Sequence[tuple[str, c.Amount]]
+
+
+class AsyncClient:
+    """`Client` for asyncio: the same methods, awaited. url: where it listens; key: an API key (None: SEAWALL_KEY of the
+    environment). verify: of TLS, as httpx takes it. No proxy of the environment is used.
+
+    Every method raises ServiceError where the service says no, and Unreachable where no answer came after all tries.
+
+    >>> async with AsyncClient("http://127.0.0.1:8460") as client:      # doctest: +SKIP
+    ...     await client.deposit("alice", "1000")
+    ...     (await client.what_if("alice", {"BTC-PERP": "0.5"})).free_collateral
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8460",
+        key: str | None = None,
+        *,
+        timeout_s: float = 10.0,
+        retry: Retry | None = None,
+        verify: Any = True,
+    ) -> None:
+        self.url, self._key, self._retry, self._verify = url.rstrip("/"), key, retry or Retry(), verify
+        self._http = httpx.AsyncClient(base_url=self.url, headers=headers_of(key), timeout=timeout_s, verify=verify, trust_env=False)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+        await self._http.aclose()
+
+    def stream(self, channels: Sequence[str], accounts: Sequence[str] = ()) -> AsyncIterator[t.Snapshot | t.Message]:
+        """What happens: a Snapshot, then Messages; connects again and goes on where it was, or with a new Snapshot."""
+        return follow_async(self.url, headers_of(self._key), channels, accounts, self._retry, self._verify)
+
+    async def _do(self, call: c.Call[T]) -> T:
+        body, headers = prepare(call)
+        tried = 0
+        while True:
+            try:
+                answer = await self._http.request(call.method, call.path, content=body, headers=headers, params=query_of(call))
+            except httpx.TransportError as error:
+                if tried >= self._retry.times:
+                    raise Unreachable(self.url, str(error) or type(error).__name__) from error
+                pause_s = self._retry.pause_s(tried)
+            else:
+                if answer.status_code not in AGAIN or tried >= self._retry.times:
+                    found: T = read_answer(call, answer.status_code, answer.content, answer.headers)
+                    return found
+                pause_s = self._retry.pause_s(tried, failure(answer.status_code, answer.content, answer.headers).retry_s)
+            tried += 1
+            await asyncio.sleep(pause_s)
+
+    async def account(self, account: str) -> t.Account:
+        """Everything about one account."""
+        return await self._do(c.one(account, "", t.Account))
+
+    async def margin(self, account: str) -> t.Figures:
+        """Margin of one account at present."""
+        return await self._do(c.one(account, "/margin", t.Figures))
+
+    async def accounts(self, **query: Any) -> t.Page:
+        """A page of accounts: status, search, sort, descending, offset, limit, users_only."""
+        return await self._do(c.Call("GET", "/v1/accounts", t.Page, query=query))
+
+    async def explain(self, account: str) -> dict[str, Any]:
+        """Why the margin is what it is, leg by leg."""
+        return await self._do(c.one(account, "/explain", dict[str, Any]))
+
+    async def liquidation_prices(self, account: str, underlying: str) -> t.Liquidation:
+        """Prices of an underlying at which the account is liquidated."""
+        return await self._do(c.one(account, "/liquidation-prices", t.Liquidation, {"underlying": underlying}))
+
+    async def corridors(self, account: str) -> t.Corridors:
+        """Between these prices the account's status provably stays what it is."""
+        return await self._do(c.one(account, "/corridors", t.Corridors))
+
+    async def what_if(self, account: str, trades: Trades = (), deposit: c.Amount | None = None) -> t.Figures:
+        """Margin as if (instrument, quantity) trades were done at the mark and money deposited."""
+        return await self._do(c.what_if(account, trades, deposit))
+
+    async def check(self, account: str, instrument: str, quantity: c.Amount, price: c.Amount) -> t.Verdict:
+        """Whether margin would admit an order."""
+        return await self._do(c.check(account, instrument, quantity, price))
+
+    async def open_account(self, account: str, kind: str = "user", key: str = "") -> t.Written:
+        """Open an account."""
+        return await self._do(c.write("/v1/accounts", key, {"account": account, "kind": kind}))
+
+    async def open_bucket(self, owner: str, bucket: str, instrument: str = "", key: str = "") -> t.Written:
+        """Open an isolated pool of an account."""
+        return await self._do(c.write("/v1/buckets", key, {"owner": owner, "bucket": bucket, "instrument": instrument}))
+
+    async def set_state(self, account: str, state: str, key: str = "") -> t.Written:
+        """Change the state of an account."""
+        return await self._do(c.write("/v1/states", key, {"account": account, "state": state}))
+
+    async def deposit(self, account: str, amount: c.Amount, asset: str = "", key: str = "") -> t.Written:
+        """Money has come in from outside."""
+        call = c.write("/v1/deposits", key, {"account": account, "amount": c.amount(amount, "amount"), "asset": asset})
+        return await self._do(call)
+
+    async def withdraw(self, account: str, amount: c.Amount, asset: str = "", key: str = "") -> t.Written:
+        """Money leaves; ServiceError (422) with the verdict where margin refuses."""
+        call = c.write("/v1/withdrawals", key, {"account": account, "amount": c.amount(amount, "amount"), "asset": asset})
+        return await self._do(call)
+
+    async def transfer(self, source: str, target: str, amount: c.Amount, asset: str = "", key: str = "") -> t.Written:
+        """Money moves between accounts."""
+        call = c.write("/v1/transfers", key, {"source": source, "target": target, "amount": c.amount(amount, "amount"), "asset": asset})
+        return await self._do(call)
+
+    async def fill(
+        self, maker: str, taker: str, instrument: str, quantity: c.Amount, price: c.Amount, *, maker_fee: c.Amount = "0", taker_fee: c.Amount = "0", key: str = ""
+    ) -> t.Written:
+        """A trade has happened: the taker bought, or sold where quantity is negative."""
+        return await self._do(c.fill(maker, taker, instrument, quantity, price, maker_fee, taker_fee, key))
+
+    async def order(
+        self, account: str, id: str, instrument: str, quantity: c.Amount, price: c.Amount, key: str = ""
+    ) -> t.Written:
+        """Open an order; ServiceError (422) with the verdict where margin refuses."""
+        return await self._do(c.order(account, id, instrument, quantity, price, key))
+
+    async def cancel(self, account: str, id: str, key: str = "") -> t.Written:
+        """An open order goes."""
+        return await self._do(c.write("/v1/cancels", key, {"account": account, "id": id}))
+
+    async def ticks(self, prices: Mapping[str, c.Amount], source: str = "", key: str = "") -> t.Written:
+        """Index prices by underlying, in their order."""
+        return await self._do(c.prices("/v1/ticks", "prices", prices, source, key))
+
+    async def marks(self, prices: Mapping[str, c.Amount], source: str = "", key: str = "") -> t.Written:
+        """Mark prices by instrument."""
+        return await self._do(c.prices("/v1/marks", "prices", prices, source, key))
+
+    async def vols(self, vols: Mapping[str, c.Amount], source: str = "", key: str = "") -> t.Written:
+        """Implied volatilities by option, fractions."""
+        return await self._do(c.prices("/v1/surfaces", "vols", vols, source, key))
+
+    async def set_parameters(
+        self, changes: Mapping[str, str], glide_s: c.Amount = "0", shape: str = "linear", key: str = ""
+    ) -> t.Written:
+        """Announce parameters of the model, reached over a stated time."""
+        call = c.write("/v1/parameters", key, {"changes": dict(changes), "glide_s": c.amount(glide_s, "glide_s"), "shape": shape})
+        return await self._do(call)
+
+    async def parameters(self) -> t.Parameters:
+        """The model and its parameters at present."""
+        return await self._do(c.Call("GET", "/v1/parameters", t.Parameters))
+
+    async def prices(self) -> t.Prices:
+        """Index prices with ages and sources."""
+        return await self._do(c.Call("GET", "/v1/market/prices", t.Prices))
+
+    async def market(self) -> dict[str, Any]:
+        """The present market, as a market.json."""
+        return await self._do(c.Call("GET", "/v1/market", dict[str, Any]))
+
+    async def overview(self, worst: int = 50) -> t.Overview:
+        """Totals, counts and the accounts nearest to liquidation."""
+        return await self._do(c.Call("GET", "/v1/overview", t.Overview, query={"worst": worst}))
+
+    async def status(self) -> t.Status:
+        """How the service is."""
+        return await self._do(c.Call("GET", "/v1/status", t.Status))
+
+    async def audit(self, **query: Any) -> dict[str, Any]:
+        """Who wrote what: after, limit, key, kind, account."""
+        return await self._do(c.Call("GET", "/v1/audit", dict[str, Any], query=query))
+
+    async def state_hash(self) -> str:
+        """The hash of the service's state; it reads all of it."""
+        found = await self._do(c.Call("GET", "/v1/state-hash", dict[str, Any]))
+        return str(found["state_hash"])

@@ -1,0 +1,84 @@
+"""Requests before they are sent: method, path, body and what the answer is read as; the same for both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import quote
+
+from seawall.client import types as t
+from seawall.core.errors import BadNumber, show
+
+__all__ = ["Amount", "Call", "amount", "one", "trades_of", "what_if", "write"]
+
+T = TypeVar("T")
+Amount = str | int | Decimal
+
+
+class Call(NamedTuple, Generic[T]):
+    """One request. key: an idempotency key, "" to have one made; writes: whether there is one at all."""
+
+    method: str
+    path: str
+    kind: type[T]
+    body: dict[str, Any] | None = None
+    query: dict[str, Any] | None = None
+    writes: bool = False
+    key: str = ""
+
+
+def one(account: str, what: str, kind: type[T], query: dict[str, Any] | None = None) -> Call[T]:
+    """Something about one account."""
+    return Call("GET", f"/v1/accounts/{quote(account, safe=':')}{what}", kind, query=query)
+
+
+def what_if(account: str, trades: Any, deposit: Amount | None) -> Call[t.Figures]:
+    """Margin as if trades were done at the mark."""
+    body = {"trades": trades_of(trades), "deposit": None if deposit is None else amount(deposit, "deposit")}
+    return Call("POST", f"/v1/accounts/{quote(account, safe=':')}/what-if", t.Figures, body)
+
+
+def write(path: str, key: str, body: dict[str, Any]) -> Call[t.Written]:
+    """A write; what is None is left out."""
+    return Call("POST", path, t.Written, {name: value for name, value in body.items() if value is not None}, None, True, key)
+
+
+def trades_of(trades: Mapping[str, Amount] | Sequence[tuple[str, Amount]]) -> list[list[str]]:
+    """[instrument, quantity] pairs."""
+    pairs = trades.items() if isinstance(trades, Mapping) else trades
+    return [[symbol, amount(quantity, f"quantity of {symbol}")] for symbol, quantity in pairs]
+
+
+def amount(value: Amount, place: str) -> str:
+    """A decimal as text. A float is refused: what it looks like is not what it is."""
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise BadNumber(place, f"{show(value)} ({type(value).__name__})", "a decimal as text, int or Decimal")
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def check(account: str, instrument: str, quantity: Amount, price: Amount) -> Call[t.Verdict]:
+    """Whether margin would admit an order."""
+    body = {"instrument": instrument, "quantity": amount(quantity, "quantity"), "price": amount(price, "price")}
+    return Call("POST", f"/v1/accounts/{quote(account, safe=':')}/check", t.Verdict, body)
+
+
+def order(account: str, id: str, instrument: str, quantity: Amount, price: Amount, key: str) -> Call[t.Written]:
+    """An order."""
+    figures = {"quantity": amount(quantity, "quantity"), "price": amount(price, "price")}
+    return write("/v1/orders", key, {"account": account, "id": id, "instrument": instrument} | figures)
+
+
+def fill(
+    maker: str, taker: str, instrument: str, quantity: Amount, price: Amount, maker_fee: Amount, taker_fee: Amount, key: str
+) -> Call[t.Written]:
+    """A trade that has happened."""
+    figures = {"quantity": quantity, "price": price, "maker_fee": maker_fee, "taker_fee": taker_fee}
+    words = {name: amount(value, name) for name, value in figures.items()}
+    return write("/v1/fills", key, {"maker": maker, "taker": taker, "instrument": instrument} | words)
+
+
+def prices(path: str, name: str, values: Mapping[str, Amount], source: str, key: str) -> Call[t.Written]:
+    """Prices or vols by name."""
+    words = {symbol: amount(value, f"{name} of {symbol}") for symbol, value in values.items()}
+    return write(path, key, {name: words, "source": source})

@@ -1,0 +1,64 @@
+"""What the clearing applies: ledger events, events of the engine, and batches of prices.
+
+Ledger events are the record of money, the engine's own events those of the market and of open orders. The engine's
+Deposit, Withdraw and Fill are not among them: its book follows the ledger.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from seawall.core.events import Cancel, Clock, Order, Parameters, Surface
+from seawall.engine.decision import Decision, Verdict
+from seawall.ledger.events import LedgerEvent, Receipt
+
+__all__ = ["TICK", "ClearingEvent", "Marks", "MarketEvent", "Outcome", "Ticks", "pack_ticks"]
+
+TICK: Any = np.dtype([("underlying", "<i4"), ("price_nano", "<i8")])
+"""One price in a batch: the number of the underlying in the market's order, nano per unit. 12 bytes."""
+
+
+class Ticks(msgspec.Struct, frozen=True, array_like=True, tag="ticks", kw_only=True):
+    """Index prices in the order in which they came, all of one time; packed: rows of TICK."""
+
+    at_ns: int
+    packed: bytes
+
+    def rows(self) -> list[tuple[int, int]]:
+        """(underlying, price in nano) of each."""
+        rows: list[tuple[int, int]] = np.frombuffer(self.packed, TICK).tolist()
+        return rows
+
+
+class Marks(msgspec.Struct, frozen=True, array_like=True, tag="marks", kw_only=True):
+    """Mark prices by instrument, decimal strings."""
+
+    at_ns: int
+    prices: dict[str, str]
+
+
+MarketEvent = Marks | Surface | Parameters | Clock | Order | Cancel
+ClearingEvent = LedgerEvent | MarketEvent | Ticks
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What an event did. sequence: its number in the log, from one; 0 where it was refused and nothing happened.
+
+    receipt: of a ledger event; verdict: of a request that margin admits or refuses; decisions: statuses that
+    changed by it, the most severe first; repeated: its key was used before by the same event, and this is what
+    happened then.
+    """
+
+    sequence: int
+    receipt: Receipt | None = None
+    verdict: Verdict | None = None
+    decisions: tuple[Decision, ...] = ()
+    repeated: bool = False
+
+
+def pack_ticks(prices: list[tuple[int, int]]) -> bytes:
+    """(underlying, price in nano) pairs as the rows of `Ticks.packed`."""
+    return np.array(prices, TICK).tobytes()

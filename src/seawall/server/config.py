@@ -1,0 +1,219 @@
+"""venue.toml: everything a service is told at its start, as frozen records with a default for nearly all of it.
+
+A key that there is not, a value of the wrong kind and a figure out of its range are refused before anything is opened, each
+with file, key, found and expected. Paths in the file are relative to its own folder. `examples/venue.toml` is the same,
+with a comment for each key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from seawall.core.errors import InputError, UnreadableFile
+from seawall.server.reading import convert
+
+__all__ = [
+    "BoardConfig",
+    "DashboardConfig",
+    "FundingTable",
+    "JournalConfig",
+    "LimitsConfig",
+    "ListenConfig",
+    "StreamConfig",
+    "VenueConfig",
+    "VenueTable",
+    "is_loopback",
+    "load_config",
+]
+
+CONFIG_BYTES_MAX = 1 << 20
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file: unknown keys are errors, not typos that go unheard."""
+
+
+class FundingTable(_Table, frozen=True, kw_only=True):
+    """How a perpetual's funding is made, see `ledger.funding.FundingRule`: rates in ppm per `period_s`, charged each `interval_s`."""
+
+    interval_s: Count = 3_600
+    period_s: Count = 28_800
+    samples: Count = 60
+    sample_cap_ppm: Annotated[int, Meta(ge=0)] = 60_000_000
+    interest_ppm: int = 0
+    damp_ppm: Annotated[int, Meta(ge=-1)] = -1
+    cap_ppm: Annotated[int, Meta(ge=0)] = 40_000
+
+
+class VenueTable(_Table, frozen=True, kw_only=True):
+    """What is run. All but `capacity` is what a *new* journal begins with; an existing one keeps its own.
+
+    book: opening accounts, balances and positions; the other side of those positions is held by the account `opening`, of the
+    kind backstop. capacity: accounts that can exist; the arrays are made for so many at the start. decimals: of the
+    settlement currency in the ledger. hysteresis_ppm: of a requirement, above which a status is left.
+    """
+
+    market: str
+    name: Annotated[str, Meta(min_length=1, max_length=64)] = "venue"
+    book: str = ""
+    model: str = "portfolio"
+    parameters: dict[str, Any] = {}
+    capacity: Annotated[int, Meta(ge=16, le=10_000_000)] = 100_000
+    decimals: Annotated[int, Meta(ge=0, le=9)] = 6
+    borrowable: list[str] = []
+    hysteresis_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 20_000
+    funding: dict[str, FundingTable] = {}
+
+
+class JournalConfig(_Table, frozen=True, kw_only=True):
+    """Where the log lies and how often a snapshot is taken; when a slow disk is too slow (`journal.Limits`)."""
+
+    folder: str = "journal"
+    backend: Literal["sqlite", "segments"] = "sqlite"
+    snapshot_every_s: Annotated[float, Meta(ge=0)] = 60.0
+    snapshot_every_records: Annotated[int, Meta(ge=0)] = 10_000_000
+    pending_mb: Count = 64
+    stall_s: Seconds = 2.0
+
+
+class BoardConfig(_Table, frozen=True, kw_only=True):
+    """The status board, a memory-mapped file that other processes read; an empty path: beside the journal."""
+
+    path: str = ""
+
+
+class ListenConfig(_Table, frozen=True, kw_only=True):
+    """Where the API listens and with which keys. An address that is not loopback needs keys, and TLS or `plain = true`.
+
+    plain: allows another address without TLS, for a TLS proxy in front on a private network.
+    """
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 8460
+    keys: str = "keys.json"
+    tls_certificate: str = ""
+    tls_key: str = ""
+    plain: bool = False
+    shutdown_s: Seconds = 10.0
+    access_log: bool = False
+
+
+class LimitsConfig(_Table, frozen=True, kw_only=True):
+    """What one client may ask for: requests a second by key (`seawall keys create --rate` outranks it), sizes, sockets."""
+
+    requests_per_s: Annotated[float, Meta(gt=0)] = 1_000.0
+    burst: Annotated[float, Meta(ge=1)] = 2_000.0
+    refusals_per_s: Annotated[float, Meta(gt=0)] = 10.0
+    body_bytes: Annotated[int, Meta(ge=1024, le=1 << 26)] = 1 << 20
+    frame_bytes: Annotated[int, Meta(ge=1024, le=1 << 26)] = 1 << 20
+    header_bytes: Annotated[int, Meta(ge=1024, le=1 << 20)] = 1 << 15
+    header_s: Seconds = 10.0
+    connections: Count = 4_096
+    sockets_per_key: Count = 256
+
+
+class StreamConfig(_Table, frozen=True, kw_only=True):
+    """The stream: messages kept for who comes back, how far a reader may fall behind, how often prices are sent."""
+
+    kept: Annotated[int, Meta(ge=16, le=10_000_000)] = 65_536
+    behind: Annotated[int, Meta(ge=8)] = 8_192
+    stalled_s: Seconds = 15.0
+    prices_every_ms: Annotated[int, Meta(ge=1, le=60_000)] = 100
+
+
+class DashboardConfig(_Table, frozen=True, kw_only=True):
+    """The dashboard: a process of its own that `seawall serve` starts, niced, and starts again if it dies."""
+
+    enabled: bool = False
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 8461
+    nice: Annotated[int, Meta(ge=0, le=19)] = 10
+
+
+class VenueConfig(_Table, frozen=True, kw_only=True):
+    """The whole file. `root`: the folder that its paths are relative to."""
+
+    venue: VenueTable
+    journal: JournalConfig = JournalConfig()
+    board: BoardConfig = BoardConfig()
+    listen: ListenConfig = ListenConfig()
+    limits: LimitsConfig = LimitsConfig()
+    stream: StreamConfig = StreamConfig()
+    dashboard: DashboardConfig = DashboardConfig()
+    log: Literal["debug", "info", "warning", "error"] = "info"
+    root: str = ""
+
+    def path(self, name: str) -> Path:
+        """A path of the file, relative to its folder."""
+        return Path(self.root, name)
+
+    @property
+    def journal_folder(self) -> Path:
+        """The folder of the journal."""
+        return self.path(self.journal.folder)
+
+    @property
+    def board_path(self) -> Path:
+        """The status board's file."""
+        return self.path(self.board.path) if self.board.path else self.journal_folder / "status.board"
+
+    @property
+    def keys_path(self) -> Path:
+        """The file of the API keys."""
+        return self.path(self.listen.keys)
+
+
+def load_config(path: Path | str) -> VenueConfig:
+    """The configuration in a TOML file. Raises InputError (place: file and key) for what it cannot be."""
+    path = Path(path)
+    try:
+        if path.stat().st_size > CONFIG_BYTES_MAX:
+            raise UnreadableFile(str(path), f"{path.stat().st_size:,} bytes", "at most 1 MiB of TOML")
+        text = path.read_bytes().decode()
+        document = tomllib.loads(text)
+    except OSError as error:
+        raise UnreadableFile(str(path), (error.strerror or str(error)).lower(), "a venue.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnreadableFile(str(path), f"no TOML ({error})", "a TOML document") from None
+    if "root" in document:
+        raise InputError(f"{path}: root", "a value", "nothing: paths are relative to the file")
+    config = convert(document, VenueConfig, str(path))
+    _check(config, str(path))
+    return msgspec.structs.replace(config, root=str(path.parent))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address. A name other than localhost may mean anything: no."""
+    import ipaddress
+
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check(config: VenueConfig, place: str) -> None:
+    """What one key alone cannot tell."""
+    listen = config.listen
+    if bool(listen.tls_certificate) != bool(listen.tls_key):
+        missing = "tls_key" if listen.tls_certificate else "tls_certificate"
+        raise InputError(f"{place}: listen.{missing}", "nothing", "a file, since the other half of TLS is given")
+    if not is_loopback(config.dashboard.host):
+        raise InputError(
+            f"{place}: dashboard.host", config.dashboard.host, "a loopback address (put a proxy with a login in front)"
+        )
+    if config.stream.behind > config.stream.kept:
+        raise InputError(f"{place}: stream.behind", config.stream.behind, f"at most stream.kept ({config.stream.kept})")
+    if config.dashboard.enabled and config.dashboard.port == listen.port and listen.port:
+        raise InputError(f"{place}: dashboard.port", config.dashboard.port, "another port than listen.port")

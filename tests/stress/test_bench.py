@@ -36,6 +36,7 @@ MUST_REACH = {
     "demo_warm_s": (4.0, False),
     "journal_events_per_s": (100_000.0, True),
     "journal_ack_p99_ms": (3.0, False),
+    "recovery_events_per_s": (500_000.0, True),
     "status_board_update_ns": (20.0, False),
     "status_board_read_us": (1.0, False),
 }
@@ -106,7 +107,7 @@ def test_a_shortfall_of_another_size_stops_the_bench():
         shortfall._check_same(ours, np.array([5.1e9, -7e9]), size)
 
 
-@pytest.mark.parametrize("family", ["hedge", "journal", "risk_array", "shortfall", "status_board", "sweep"])
+@pytest.mark.parametrize("family", ["hedge", "journal", "recovery", "risk_array", "shortfall", "status_board", "sweep"])
 def test_a_family_runs_on_a_small_book_and_its_report_is_plain_json(family):
     report = run([family], quick=True)
     assert {one["name"] for one in report["measures"]} == set(FAMILIES[family])

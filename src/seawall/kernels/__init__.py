@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numba
 
-_COMPILED = ("kernels", "engine")
+_COMPILED = ("kernels", "engine", "ledger/bulk")
 
 
 def _cache_folder() -> Path:

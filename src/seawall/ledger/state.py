@@ -25,6 +25,9 @@ position's cost, and how many nano and how many pico make a unit of the asset.""
 class State:
     """All of it. Columns by account: kind, state, parent, only (the one instrument of a bucket), children (its open
     buckets), head (its first position). By asset, then account: balance, mark (the interest index it was settled at).
+
+    slot_of finds positions of all accounts, or where `filed` is a set, of those in it. moved, where it is a list, hears
+    which positions come and go. The first free_count of free are slots without a position.
     """
 
     def __init__(self) -> None:
@@ -57,7 +60,9 @@ class State:
         self.expiry_nano, self.funding_dust, self.expiry_dust = (array("q") for _ in range(3))
 
         self.slot_of: dict[int, int] = {}
-        self.free: list[int] = []
+        self.filed: set[int] | None = None
+        self.moved: list[int] | None = None
+        self.free, self.free_count = array("i"), 0
         self.holder, self.held, self.next, self.before = (array("i") for _ in range(4))
         self.lots, self.cost, self.since_pico = (array("q") for _ in range(3))
         for name, kind in GENESIS:
@@ -118,12 +123,26 @@ class State:
 
     def slot(self, row: int, instrument: int) -> int:
         """Where an account's position in an instrument stands, NOBODY where there is none."""
+        found = self.slot_of.get(row * INSTRUMENTS_MAX + instrument)
+        if found is not None:
+            return found
+        if self.filed is None or row in self.filed:
+            return NOBODY
+        self.filed.add(row)
+        for slot in self.positions(row):
+            self.slot_of[row * INSTRUMENTS_MAX + self.held[slot]] = slot
         return self.slot_of.get(row * INSTRUMENTS_MAX + instrument, NOBODY)
+
+    def forget_slots(self) -> None:
+        """Positions were made or dropped elsewhere (`bulk`): accounts are filed again when somebody asks for them."""
+        self.slot_of.clear()
+        self.filed = set()
 
     def make_slot(self, row: int, instrument: int) -> int:
         """A position of zero lots, which must have lots or be emptied by the end of the event."""
-        if self.free:
-            slot = self.free.pop()
+        if self.free_count:
+            self.free_count -= 1
+            slot = self.free[self.free_count]
             self.holder[slot], self.held[slot], self.next[slot] = row, instrument, self.head[row]
             self.since_pico[slot] = self.index_pico[instrument]
         else:
@@ -141,6 +160,8 @@ class State:
         self.before[slot] = NOBODY
         self.head[row] = slot
         self.slot_of[row * INSTRUMENTS_MAX + instrument] = slot
+        if self.moved is not None:
+            self.moved.append(row * INSTRUMENTS_MAX + instrument)
         self._made.append(slot)
         return slot
 
@@ -206,7 +227,14 @@ class State:
             self.next[before] = after
         if after != NOBODY:
             self.before[after] = before
-        del self.slot_of[row * INSTRUMENTS_MAX + self.held[slot]]
+        key = row * INSTRUMENTS_MAX + self.held[slot]
+        self.slot_of.pop(key, None)
+        if self.moved is not None:
+            self.moved.append(key)
         self.lots[slot] = self.cost[slot] = self.since_pico[slot] = 0
         self.holder[slot] = NOBODY
-        self.free.append(slot)
+        if self.free_count < len(self.free):
+            self.free[self.free_count] = slot
+        else:
+            self.free.append(slot)
+        self.free_count += 1

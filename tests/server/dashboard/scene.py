@@ -87,3 +87,8 @@ def served(scene, **options):
     """A dashboard over the scene, on a free port."""
     with start(scene.source, port=0, **options) as running:
         yield running
+
+
+def served_at(scene, port):
+    """A dashboard on a certain port."""
+    return start(scene.source, port=port)

@@ -17,7 +17,7 @@ VALUES = st.integers(0, 3)
 
 def following(previous, sets, rows, fresh):
     """A view that continues another: sections replaced, rows replaced, points appended to rings."""
-    out = {"head": sets, **{name: rows for name in MAPS}}
+    out = {"head": sets, **dict.fromkeys(MAPS, rows)}
     for name, size in RINGS.items():
         points = previous.get(name, [])
         last = points[-1][0] if points else 0

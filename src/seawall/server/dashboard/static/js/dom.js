@@ -58,7 +58,7 @@ export function panel(title, span, { note = "", id = "" } = {}) {
 
 /** A scrolling region that the keyboard can reach. */
 export function scroll(label, child, tall = false) {
-  return h("div", { class: tall ? "scroll tall" : "scroll", tabindex: "0", role: "region", "aria-label": label }, child);
+  return h("div", { class: tall ? "scroll tall" : "scroll", tabindex: "0", role: "region", "aria-label": `${label}: table` }, child);
 }
 
 /**

@@ -118,7 +118,7 @@ function showScenarios(body, explain) {
 }
 
 function showSaves(body, explain) {
-  table(body, "What each position costs or saves", [["position", "l"], ["initial margin"], ["", "l"]], explain.positions.map((one) => {
+  table(body, "What each position costs or saves", [["position", "l"], ["initial margin"], ["effect", "l"]], explain.positions.map((one) => {
     const saving = Number(one.initial_saving);
     return [one.position, money(-saving), saving > 0 ? "hedges: without it more would be needed" : saving < 0 ? "costs" : "neither"];
   }), "no positions");

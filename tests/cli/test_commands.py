@@ -17,7 +17,8 @@ from conftest import environment, shared_dir
 from seawall.cli.app import app
 
 COMMANDS = ("demo", "replay", "history", "margin", "explain", "compare", "conform", "bench",
-            "liquidation-price", "what-if", "hedge", "diff", "efficiency", "journal")  # fmt: skip
+            "liquidation-price", "what-if", "hedge", "diff", "efficiency", "journal",
+            "serve", "keys", "top", "account", "export")  # fmt: skip
 SECONDS_MAX = 120
 
 

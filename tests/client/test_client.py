@@ -17,6 +17,7 @@ from seawall.client import types as t
 from seawall.core.errors import BadNumber
 from seawall.server import views
 from seawall.server.api import answers
+from seawall.server.recovery import Recovered
 from server.running import running
 
 PAIRS = {
@@ -25,7 +26,7 @@ PAIRS = {
     t.Prices: answers.PricesView, t.Verdict: answers.VerdictView, t.Decision: answers.DecisionView,
     t.Posting: answers.PostingView, t.Written: answers.WrittenView, t.Crossing: answers.CrossingView,
     t.Liquidation: answers.LiquidationView, t.Corridor: answers.BandView, t.Corridors: answers.CorridorsView,
-    t.Parameters: answers.ParametersView, t.Status: answers.StatusView,
+    t.Parameters: answers.ParametersView, t.Status: answers.StatusView, t.Recovered: Recovered,
 }  # fmt: skip
 
 

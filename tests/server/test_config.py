@@ -35,7 +35,7 @@ def test_the_example_loads_and_its_paths_are_relative_to_it():
 def test_the_example_shows_every_key_with_its_default():
     document = tomllib.loads(EXAMPLE.read_text("utf-8"))
     defaults = msgspec.to_builtins(convert({"venue": {"market": "market.json"}}, VenueConfig, "x"))
-    own = {"name", "book"}
+    own = {"name", "market", "book"}
     for table, values in defaults.items():
         if table == "root":
             continue

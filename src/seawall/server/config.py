@@ -55,11 +55,12 @@ class FundingTable(_Table, frozen=True, kw_only=True):
 
 
 class VenueTable(_Table, frozen=True, kw_only=True):
-    """What is run. All but `capacity` is what a *new* journal begins with; an existing one keeps its own.
+    """What is run. All but `capacity` and `clock_every_s` is what a *new* journal begins with; an existing one keeps its own.
 
     book: opening accounts, balances and positions; the other side of those positions is held by the account `opening`, of the
     kind backstop. capacity: accounts that can exist; the arrays are made for so many at the start. decimals: of the
-    settlement currency in the ledger. hysteresis_ppm: of a requirement, above which a status is left.
+    settlement currency in the ledger. hysteresis_ppm: of a requirement, above which a status is left. clock_every_s: where nothing
+    else came for so long, the time is recorded, so that options decay and parameters glide (0: never).
     """
 
     market: str
@@ -72,6 +73,7 @@ class VenueTable(_Table, frozen=True, kw_only=True):
     borrowable: list[str] = []
     hysteresis_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 20_000
     funding: dict[str, FundingTable] = {}
+    clock_every_s: Annotated[float, Meta(ge=0, le=3_600)] = 1.0
 
 
 class JournalConfig(_Table, frozen=True, kw_only=True):
@@ -81,6 +83,7 @@ class JournalConfig(_Table, frozen=True, kw_only=True):
     backend: Literal["sqlite", "segments"] = "sqlite"
     snapshot_every_s: Annotated[float, Meta(ge=0)] = 60.0
     snapshot_every_records: Annotated[int, Meta(ge=0)] = 10_000_000
+    snapshot_on_close: bool = True
     pending_mb: Count = 64
     stall_s: Seconds = 2.0
 

@@ -6,7 +6,6 @@ the opening positions is held by the account `opening`, of the kind backstop, be
 
 from __future__ import annotations
 
-import asyncio
 import time
 from decimal import Decimal
 
@@ -27,7 +26,7 @@ from seawall.server.service import Service, ServiceConfig
 __all__ = ["COUNTERPARTY", "open_service", "opening_requests", "service_config"]
 
 COUNTERPARTY = "opening"
-AT_ONCE = 512  # requests that wait for the disk together
+AT_ONCE = 4_096  # requests that wait for the disk together
 
 
 async def open_service(config: VenueConfig) -> Service:
@@ -39,7 +38,8 @@ async def open_service(config: VenueConfig) -> Service:
     requests = opening_requests(config, time.time_ns()) if new else []
     service = await Service.open(service_config(config, new))
     try:
-        await _write_all(service, requests)
+        for first in range(0, len(requests), AT_ONCE):
+            await service.write_all(requests[first : first + AT_ONCE])
     except BaseException:
         await service.close()
         raise
@@ -55,6 +55,11 @@ def service_config(config: VenueConfig, new: bool) -> ServiceConfig:
         backend=journal.backend,
         capacity=config.venue.capacity,
         limits=Limits(pending_bytes=journal.pending_mb << 20, stall_s=journal.stall_s),
+        board=config.board_path,
+        snapshot_every_s=journal.snapshot_every_s,
+        snapshot_every_records=journal.snapshot_every_records,
+        snapshot_on_close=journal.snapshot_on_close,
+        clock_every_s=config.venue.clock_every_s,
     )
 
 
@@ -121,12 +126,6 @@ def _price(market: Market, symbol: str, entry: Decimal | None) -> str:
     else:
         nano = round(market.mark(symbol) * float(instrument.lot) * NANO)
     return format_decimal(Decimal(max(nano, 1)) / NANO / instrument.lot)
-
-
-async def _write_all(service: Service, requests: list[wire.Request]) -> None:
-    """In order; so many at once that the disk is asked seldom."""
-    for first in range(0, len(requests), AT_ONCE):
-        await asyncio.gather(*(service.write(one) for one in requests[first : first + AT_ONCE]))
 
 
 def _genesis(config: VenueConfig) -> Genesis:

@@ -23,6 +23,7 @@ import uvicorn
 from seawall.core.errors import InputError
 from seawall.server.api.app import make_app
 from seawall.server.api.desk import Desk
+from seawall.server.api.looking import status_view
 from seawall.server.config import ListenConfig, VenueConfig, is_loopback
 from seawall.server.hub import Hub
 from seawall.server.keys import Keys
@@ -68,7 +69,7 @@ async def serve(
     finally:
         listener.close()
         await service.close()
-        log.info("stopped; everything that was acknowledged is on the disk")
+        log.info("stopped; everything that was acknowledged is on the disk, up to sequence %d", service.status()["durable_sequence"])
 
 
 def check_listening(listen: ListenConfig, keys: Keys) -> None:
@@ -159,11 +160,11 @@ def _snapshots(desk: Desk) -> Callable[[frozenset[str], tuple[str, ...]], dict[s
         if "parameters" in channels:
             found["parameters"] = service.parameters()
         if "decision" in channels and not accounts:
-            found["overview"] = service.overview()
+            found["overview"] = desk.overview()
         if accounts:
             found["accounts"] = [service.account(name) for name in accounts]
         if "system" in channels:
-            found["status"] = service.status()
+            found["status"] = status_view(desk)
         return found
 
     return snapshot
@@ -225,9 +226,11 @@ async def _refresh(keys: Keys) -> None:
 
 def _bind(listen: ListenConfig) -> socket.socket:
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, or the loop does not switch off Nagle's algorithm: every second answer would then wait 40 ms.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         found.bind((listen.host.strip("[]"), listen.port))
         found.listen(1024)
         found.setblocking(False)

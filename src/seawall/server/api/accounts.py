@@ -180,7 +180,7 @@ def routes() -> Routes:
     found = Routes("accounts")
     one = "/v1/accounts/{account}"
     add = found.add
-    add("GET", "/v1/accounts", list_accounts, scope="read", answers=Page, query=AccountsQuery, cost=5)
+    add("GET", "/v1/accounts", list_accounts, scope="read", answers=Page, query=AccountsQuery, cost=20)
     add("GET", "/v1/accounts.csv", list_accounts_csv, scope="read", answers="csv", query=CsvQuery, media="text/csv", cost=50)
     add("GET", one, get_account, scope="read", answers=AccountView, refuses=(404,))
     add("GET", f"{one}/margin", get_margin, scope="read", answers=FiguresView, refuses=(404,))

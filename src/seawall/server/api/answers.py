@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from seawall.server.recovery import Recovered
 from seawall.server.views import FiguresView, PriceView, figures_view
 
 __all__ = [
@@ -176,18 +177,26 @@ class StateHash(msgspec.Struct, frozen=True):
 
 
 class StatusView(msgspec.Struct, frozen=True):
-    """How the service is. journal: its state and what waits for the disk; lag: events applied and not yet durable."""
+    """How the service is. state: "ok", or why nothing is written; journal: what waits for the disk; lag: events applied and
+    not yet durable; snapshot: the last one that this process took; board: the path of the status board."""
 
     name: str
     version: str
     stream: str
+    state: str
+    reason: str
     sequence: int
     durable_sequence: int
     lag: int
     at_ns: int
     staleness_s: float
+    accounts: int
+    capacity: int
     journal: dict[str, Any]
-    recovered: dict[str, Any]
+    snapshot: dict[str, Any] | None
+    snapshot_failed: str
+    board: str | None
+    recovered: Recovered
     listeners: int
     keys_problem: str
     started_ns: int

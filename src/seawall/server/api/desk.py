@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
+
+import msgspec
 
 from seawall.server.api.errors import Refusal
 from seawall.server.config import VenueConfig
@@ -11,8 +14,12 @@ from seawall.server.keys import Key, Keys
 from seawall.server.limits import Buckets
 from seawall.server.metrics import Metrics
 from seawall.server.service import Service
+from seawall.server.views import Overview
 
-__all__ = ["Desk"]
+__all__ = ["WORST_MAX", "Desk"]
+
+OVERVIEW_S = 0.5
+WORST_MAX = 500
 
 
 class Desk(NamedTuple):
@@ -26,6 +33,15 @@ class Desk(NamedTuple):
     metrics: Metrics
     sockets: dict[str, int]
     facts: dict[str, Any]
+
+    def overview(self, worst: int = 50) -> Overview:
+        """The service's overview, at most OVERVIEW_S old: it looks at every account, which is for no caller's loop to repeat."""
+        now = time.monotonic()
+        kept, at = self.facts.get("overview", (None, -OVERVIEW_S))
+        if kept is None or now - at >= OVERVIEW_S:
+            kept = self.service.overview(WORST_MAX)
+            self.facts["overview"] = kept, now
+        return msgspec.structs.replace(kept, worst=kept.worst[:worst])
 
     def take(self, key: Key, count: float = 1.0) -> None:
         """Counts a request of a key; Refusal (429) where it is one too many."""

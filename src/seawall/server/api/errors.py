@@ -19,6 +19,7 @@ from seawall.core.errors import (
     MissingExtra,
     UnknownInstrument,
 )
+from seawall.server.outbox import Unavailable
 
 __all__ = ["STATUS_WORDS", "Failure", "Problem", "Refusal", "failure_of"]
 
@@ -87,7 +88,7 @@ def failure_of(error: Exception) -> Refusal | None:
         return Refusal(503, "busy", "journal", error.problem, "a disk that keeps up; try again", retry_s=1.0)
     if isinstance(error, JournalStopped):
         return Refusal(503, "stopped", "journal", error.problem, "a journal that accepts; reading goes on", retry_s=30.0)
-    if type(error).__name__ == "Unavailable":
+    if isinstance(error, Unavailable):
         return Refusal(503, "unavailable", "journal", str(error), "a journal that accepts; reading goes on", retry_s=1.0)
     if isinstance(error, MissingExtra):
         return Refusal(503, "missing-extra", error.name, "not installed", f"pip install 'seawall[{error.extra}]'")
@@ -105,7 +106,7 @@ def _kind(error: InputError) -> tuple[int, str]:
         return 404, "unknown-account"
     if isinstance(error, UnknownInstrument):
         return 404, "unknown-instrument"
-    if isinstance(error, DuplicateRow) or type(error).__name__ == "KeyConflict":
+    if isinstance(error, DuplicateRow) :
         return 409, "duplicate"
     return 400, _kebab(type(error).__name__)
 

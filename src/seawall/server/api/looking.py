@@ -9,7 +9,9 @@ import msgspec
 from fastapi import Response
 from msgspec import Meta
 
+from seawall.engine.frozen import columns_of, freeze, hash_of
 from seawall.server.api import answers as a
+from seawall.server.api.desk import Desk
 from seawall.server.api.errors import Refusal
 from seawall.server.api.routes import Ask, Routes, answer
 from seawall.server.audit import read_audit
@@ -17,7 +19,7 @@ from seawall.server.gauges import gauges
 from seawall.server.metrics import render
 from seawall.server.views import Overview
 
-__all__ = ["routes"]
+__all__ = ["routes", "status_view"]
 
 
 class OverviewQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,37 +57,21 @@ async def get_parameters(ask: Ask) -> Response:
 
 async def get_overview(ask: Ask) -> Response:
     """Totals, accounts by status, the histogram of health, and the accounts nearest to liquidation."""
-    return answer(ask, ask.desk.service.overview(ask.query.worst))
+    return answer(ask, ask.desk.overview(ask.query.worst))
 
 
 async def get_status(ask: Ask) -> Response:
     """How the service is: journal, lag, staleness, recovery."""
     desk = ask.desk
-    status = desk.service.status()
-    return answer(
-        ask,
-        a.StatusView(
-            name=desk.config.venue.name,
-            version=desk.facts["version"],
-            stream=desk.hub.id,
-            sequence=status["sequence"],
-            durable_sequence=status["durable_sequence"],
-            lag=status["lag"],
-            at_ns=status["at_ns"],
-            staleness_s=status["staleness_s"],
-            journal=status["journal"],
-            recovered=desk.service.recovered,
-            listeners=desk.hub.listeners,
-            keys_problem=desk.keys.problem,
-            started_ns=desk.metrics.started_ns,
-        ),
-    )
+    return answer(ask, status_view(desk))
 
 
 async def get_state_hash(ask: Ask) -> Response:
-    """The hash of the state; it reads all of it, seconds for a million accounts, in which nothing else is answered."""
-    service = ask.desk.service
-    return answer(ask, a.StateHash(service.status()["sequence"], service.state_hash()))
+    """The hash of the whole state, as snapshots carry it; made in a thread of a copy that holds the loop for a moment."""
+    clearing = ask.desk.service.clearing
+    frozen, sequence = freeze(clearing), clearing.sequence
+    found = await asyncio.to_thread(lambda: hash_of(columns_of(frozen)))
+    return answer(ask, a.StateHash(sequence, found))
 
 
 async def get_health(ask: Ask) -> Response:
@@ -95,7 +81,7 @@ async def get_health(ask: Ask) -> Response:
 
 async def get_ready(ask: Ask) -> Response:
     """Whether writes are accepted: 503 while the journal is busy or stopped, or the service is about to stop."""
-    if ask.desk.hub.closing or ask.desk.service.status()["journal"]["state"] != "accepting":
+    if ask.desk.hub.closing or ask.desk.service.status()["state"] != "ok":
         raise Refusal(503, "not-ready", "service", "a journal that accepts nothing", "one that does")
     return answer(ask, a.Ready(True))
 
@@ -118,6 +104,21 @@ async def get_audit(ask: Ask) -> Response:
 async def get_document(ask: Ask) -> Response:
     """This API as an OpenAPI document."""
     return answer(ask, ask.request.app.openapi())
+
+
+def status_view(desk: Desk) -> a.StatusView:
+    """How the service is."""
+    status = desk.service.status()
+    return a.StatusView(
+        name=desk.config.venue.name,
+        version=desk.facts["version"],
+        stream=desk.hub.id,
+        recovered=desk.service.recovered,
+        listeners=desk.hub.listeners,
+        keys_problem=desk.keys.problem,
+        started_ns=desk.metrics.started_ns,
+        **status,
+    )
 
 
 def routes() -> Routes:

@@ -16,7 +16,7 @@ import msgspec
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from seawall.core.errors import InputError, SeawallError
+from seawall.core.errors import InputError
 from seawall.server.api.desk import Desk
 from seawall.server.api.errors import Refusal, failure_of
 from seawall.server.api.questions import ANSWERS, COSTS, Question, Write
@@ -35,6 +35,7 @@ REFUSED_MAX = 1_000  # questions over the rate, or garbage, after which a socket
 WRITING_MAX = 1_024  # writes of one socket that wait for the disk
 CLOSE_GRACE_S = 3.0  # after which a socket whose peer takes nothing is cut
 FIRST_FRAME_S = 10.0
+SUBSCRIBING_COSTS = 20.0  # requests: a snapshot is made
 
 log = logging.getLogger("seawall")
 router = APIRouter()
@@ -101,6 +102,7 @@ async def _listen(opened: _Open) -> None:
     try:
         first, format = await asyncio.wait_for(opened.receive(), FIRST_FRAME_S)
         asked = decode(first, Subscribe, "subscribe", binary=format == "msgpack")
+        desk.take(opened.key, SUBSCRIBING_COSTS)
         for name in asked.accounts:
             desk.service.figures(name)  # an account that there is not is told now, not by silence
         subscription = desk.hub.subscribe(
@@ -109,7 +111,7 @@ async def _listen(opened: _Open) -> None:
         await _feed(opened, subscription, format)
     except TimeoutError:
         await opened.close(GARBAGE, "no subscription came")
-    except InputError as error:
+    except (InputError, Refusal) as error:
         await opened.fail(error)
     except Dropped as dropped:
         desk.metrics.count("seawall_stream_dropped_total", reason=str(dropped.code))
@@ -173,7 +175,7 @@ class _Open:
             await self.receive()
         await self.close(FLOOD, "nothing is to be said here")
 
-    async def fail(self, error: SeawallError) -> None:
+    async def fail(self, error: Exception) -> None:
         """Says what is wrong and closes."""
         refusal = failure_of(error)
         if refusal is not None:

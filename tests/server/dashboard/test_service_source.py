@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 
-import httpx
 import pytest
-from server.running import running
 
 from conftest import environment
 from seawall.server.dashboard import vendor
-from seawall.server.dashboard.__main__ import KEY_VARIABLE
-
-START_S = 200
-BTC = ("100000", "95000", "60000")
+from server.dashboard.screen import START_S, Screen
+from server.running import running
 
 
 @pytest.fixture(scope="module")
@@ -28,46 +22,7 @@ def venue(tmp_path_factory):
         yield found
 
 
-class Screen:
-    """A dashboard in a process of its own, as `seawall serve` starts it."""
-
-    def __init__(self, venue, port=0):
-        line = [sys.executable, "-m", "seawall.server.dashboard", "--service", venue.url, "--board", str(venue.config.board_path),
-                "--port", str(port)]  # fmt: skip
-        self.process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=environment() | {KEY_VARIABLE: venue.keys["read"]})
-        said = ""
-        for text in self.process.stderr:
-            said += text
-            if found := re.search(r"dashboard (http://\S+)", text):
-                self.url = found[1]
-                break
-        else:
-            raise AssertionError(f"it did not start: {said}")
-        self.http = httpx.Client(base_url=self.url, headers={"origin": self.url.rstrip("/")}, timeout=120)
-
-    def get(self, path):
-        answer = self.http.get(path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def until(self, ask, holds):
-        """Asks until the answer holds."""
-        end = time.monotonic() + START_S
-        while True:
-            found = ask()
-            if holds(found):
-                return found
-            assert time.monotonic() < end, f"it stays {found}"
-            time.sleep(0.1)
-
-    def close(self):
-        self.http.close()
-        self.process.terminate()
-        assert self.process.wait(30) in (0, -signal.SIGTERM)
-        self.process.stderr.close()
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def screen(venue):
     found = Screen(venue)
     yield found
@@ -75,7 +30,7 @@ def screen(venue):
 
 
 def tick(venue, **prices):
-    answer = venue.client().post("/v1/market/ticks", json={"prices": prices})
+    answer = venue.client("risk").post("/v1/ticks", json={"prices": prices})
     assert answer.status_code == 200, answer.text
 
 
@@ -106,15 +61,15 @@ def test_accounts_are_those_of_users_with_the_boards_status(venue, screen):
 
 def test_a_fall_is_seen_in_statuses_decisions_and_full_figures(venue, screen):
     screen.until(lambda: screen.get("/api/decisions"), lambda found: found == [])
-    tick(venue, BTC="60000")
-    alice = venue.client().get("/v1/accounts/alice").json()
-    assert alice["status"] != "ok"
-    screen.until(lambda: rows_of(screen)["alice"], lambda row: row[0] >= 1 and row[1] == near(alice["figures"]["equity"]))
-    found = screen.until(lambda: screen.get("/api/decisions?account=alice"), bool)
-    assert found[0]["status"] == alice["status"]
-    assert found[0]["cause"].startswith("tick BTC")
-    tick(venue, BTC="100000")
-    screen.until(lambda: rows_of(screen)["alice"][0], lambda level: level == 0)
+    tick(venue, ETH="2950")
+    dora = venue.client().get("/v1/accounts/dora").json()
+    assert dora["status"] != "ok"
+    screen.until(lambda: rows_of(screen)["dora"], lambda row: row[0] >= 1 and row[1] == near(dora["figures"]["equity"]))
+    found = screen.until(lambda: screen.get("/api/decisions?account=dora"), bool)
+    assert found[0]["status"] == dora["status"]
+    assert found[0]["cause"].startswith("tick ETH")
+    tick(venue, ETH="3500")
+    screen.until(lambda: rows_of(screen)["dora"][0], lambda level: level == 0)
 
 
 def test_an_account_is_explained_as_the_service_would(venue, screen):
@@ -145,7 +100,7 @@ def test_what_the_key_may_not_see_is_said(screen):
 
 def test_it_may_be_killed_and_the_service_does_not_notice(venue):
     screen = Screen(venue)
-    screen.get("/api/accounts")
+    assert screen.get("/api/accounts")["total"] == 4
     os.kill(screen.process.pid, signal.SIGKILL)
     assert screen.process.wait(30) == -signal.SIGKILL
     screen.http.close()

@@ -13,7 +13,7 @@ import httpx
 from conftest import environment
 from seawall.server.dashboard.__main__ import KEY_VARIABLE
 
-START_S = 200
+START_S = 120
 
 
 class Screen:

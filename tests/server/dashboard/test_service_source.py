@@ -61,15 +61,17 @@ def test_accounts_are_those_of_users_with_the_boards_status(venue, screen):
 
 def test_a_fall_is_seen_in_statuses_decisions_and_full_figures(venue, screen):
     screen.until(lambda: screen.get("/api/decisions"), lambda found: found == [])
-    tick(venue, ETH="2950")
-    dora = venue.client().get("/v1/accounts/dora").json()
-    assert dora["status"] != "ok"
-    screen.until(lambda: rows_of(screen)["dora"], lambda row: row[0] >= 1 and row[1] == near(dora["figures"]["equity"]))
-    found = screen.until(lambda: screen.get("/api/decisions?account=dora"), bool)
-    assert found[0]["status"] == dora["status"]
+    before = rows_of(screen)["bob"][0]
+    assert before == 0
+    tick(venue, ETH="4900")  # bob is short
+    bob = venue.client().get("/v1/accounts/bob").json()
+    assert bob["status"] in ("liquidatable", "bankrupt")
+    screen.until(lambda: rows_of(screen)["bob"], lambda row: row[0] >= 2 and row[1] == near(bob["figures"]["equity"]))
+    found = screen.until(lambda: screen.get("/api/decisions?account=bob"), bool)
+    assert found[0]["status"] == bob["status"]
     assert found[0]["cause"].startswith("tick ETH")
     tick(venue, ETH="3500")
-    screen.until(lambda: rows_of(screen)["dora"][0], lambda level: level == 0)
+    screen.until(lambda: rows_of(screen)["bob"][0], lambda level: level == before)
 
 
 def test_an_account_is_explained_as_the_service_would(venue, screen):

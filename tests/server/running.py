@@ -21,7 +21,7 @@ START_S = 240  # kernels that nobody has compiled yet
 PERSON = {"alice", "bob", "carol", "dora"}
 
 
-def write_config(folder: Path, more: str = "", model: str = "cross") -> Path:
+def write_config(folder: Path, more: str = "", model: str = "portfolio") -> Path:
     """A venue.toml for tests: the example's market and book, a free port."""
     path = folder / "venue.toml"
     path.write_text(
@@ -119,7 +119,7 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, more: str = "", *, keys: bool = True, rate: float = 1e6, model: str = "cross"):
+def running(folder: Path, more: str = "", *, keys: bool = True, rate: float = 1e6, model: str = "portfolio"):
     """A service that is stopped in order at the end. keys: whether there are any, one a scope."""
     config = load_config(write_config(folder, more, model))
     file = KeyFile(config.keys_path)

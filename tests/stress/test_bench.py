@@ -37,6 +37,9 @@ MUST_REACH = {
     "journal_events_per_s": (100_000.0, True),
     "journal_ack_p99_ms": (3.0, False),
     "recovery_events_per_s": (500_000.0, True),
+    "ws_what_if_p99_ms": (3.0, False),
+    "ws_what_if_per_s": (5_000.0, True),
+    "tick_to_ws_p99_ms": (5.0, False),
     "status_board_update_ns": (20.0, False),
     "status_board_read_us": (1.0, False),
 }

@@ -49,9 +49,9 @@ def watch(steps: Any, speed: float, screen: Any) -> tuple[Any, str]:
     whole = Live(console=console, screen=True, auto_refresh=False, transient=True)
     with interrupts.leaving_with(_FIRST_SCREEN_AND_CURSOR), whole as live:
         _prepare(steps, live)
-        screen.begin(steps.replay, steps.title)
         view = _View(steps, console, speed, screen)
         live.update(view.frame(), refresh=True)
+        screen.begin(steps.replay, steps.title)  # after the first frame, which need not wait for it
         view.play(live)
     return steps.replay, steps.title
 

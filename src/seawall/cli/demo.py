@@ -38,12 +38,15 @@ def command(
         Path("out/demo"), help="Folder for the picture, decisions, results, market and book."
     ),
     picture: str = typer.Option("png", help="png or svg."),
-    headless: bool = typer.Option(False, "--headless", help="No live view."),
+    headless: bool = typer.Option(False, "--headless", help="No live view and no dashboard."),
+    port: int | None = typer.Option(None, min=0, max=65535, help="Port of the dashboard on 127.0.0.1 (default: the next free one from 8810 on)."),
+    browse: bool = typer.Option(True, "--browse/--no-browse", help="Open the dashboard in a browser."),
     json: bool = typer.Option(False, "--json", help="One JSON object on stdout (implies --headless)."),
 ) -> None:
-    """Replay a crash through the whole engine with a live view; files and a summary at the end."""
+    """Replay a crash through the whole engine with a live view and the dashboard; files and a summary at the end."""
     import sys
 
+    from seawall.cli.screen import Screen
     from seawall.core.errors import InputError
 
     if picture not in ("png", "svg"):
@@ -55,10 +58,11 @@ def command(
     asked = ask(model, param, params)
     live = not headless and not json and sys.stdout.isatty()
     steps = _Steps(accounts, seed, asked, prices, start, end)
+    screen = Screen(port, browse)
     if live:
         from seawall.cli.live import watch
 
-        replay, title = watch(steps, speed)
+        replay, title = watch(steps, speed, screen)
     else:
         from seawall.cli import output
         from seawall.cli.session import run_headless
@@ -71,8 +75,12 @@ def command(
     from seawall.cli.session import finish
 
     extra = {"label": steps.label, **asked.words, "seed": seed, "prepare_s": round(steps.prepared_s, 3)}
-    finish(replay, extra, out, title, json, started, picture)
-    steps.save(out)
+    try:
+        finish(replay, extra, out, title, json, started, picture)
+        steps.save(out)
+        screen.hold()
+    finally:
+        screen.close()
 
 
 class _Steps:

@@ -42,15 +42,16 @@ _LOOK_SHARE = 0.15  # of wall time, at most, for looking at every account
 _MARKS = {"ok": "●", "margin_call": "▲", "liquidatable": "■", "bankrupt": "✕", "recovered": "●"}
 
 
-def watch(steps: Any, speed: float) -> tuple[Any, str]:
+def watch(steps: Any, speed: float, screen: Any) -> tuple[Any, str]:
     """Prepares a replay and plays it to its end in the terminal. speed: market seconds a second; 0 is no
-    pacing."""
+    pacing. screen: the dashboard beside it (`screen.py`)."""
     console = Console()
-    screen = Live(console=console, screen=True, auto_refresh=False, transient=True)
-    with interrupts.leaving_with(_FIRST_SCREEN_AND_CURSOR), screen as live:
+    whole = Live(console=console, screen=True, auto_refresh=False, transient=True)
+    with interrupts.leaving_with(_FIRST_SCREEN_AND_CURSOR), whole as live:
         _prepare(steps, live)
-        view = _View(steps, console, speed)
+        view = _View(steps, console, speed, screen)
         live.update(view.frame(), refresh=True)
+        screen.begin(steps.replay, steps.title)  # after the first frame, which need not wait for it
         view.play(live)
     return steps.replay, steps.title
 
@@ -108,8 +109,9 @@ def _prepare(steps: Any, live: Live) -> None:
 class _View:
     """What the frames need to remember: price paths, decision rates, pace."""
 
-    def __init__(self, steps: Any, console: Console, speed: float):
+    def __init__(self, steps: Any, console: Console, speed: float, screen: Any):
         self.steps, self.replay, self.console, self.speed = steps, steps.replay, console, speed
+        self.screen = screen
         replay = self.replay
         self.started = time.perf_counter()
         self.paths: dict[str, list[float]] = {name: [] for name in replay.names}
@@ -139,6 +141,7 @@ class _View:
             if not reached and self.speed:
                 target = replay.now_ns  # fell behind: keep the pace from here instead of chasing it
             self._remember()
+            self.screen.frame()
             live.update(self.frame(), refresh=True)
             rest = _FRAME_S - (time.perf_counter() - now)
             if self.speed and rest > 0:
@@ -207,9 +210,8 @@ class _View:
             counts.append(
                 f"{_MARKS.get(status, '●')} {count:,} {status.replace('_', ' ')}   ", _STYLES.get(status, "")
             )
-        return Panel(
-            Group(line, counts), title=Text(self.steps.title, style="bold", overflow="ellipsis"), height=4
-        )
+        title = Text(self.steps.title, style="bold", overflow="ellipsis")
+        return Panel(Group(line, counts), title=title, subtitle=self.screen.note or None, height=4)
 
     def _prices(self, width: int, rows: int) -> Panel:
         table = Table.grid(expand=True, padding=(0, 1))

@@ -66,6 +66,7 @@ class DecisionLog:
         self._texts: dict[str, list[str]] = {"account": [], "kind": [], "cause": []}
         self.counts = dict.fromkeys(KINDS, 0)
         self.last: list[Any] = []
+        self.listener: Callable[[list[Any]], None] | None = None  # is handed whatever is appended
 
     def __len__(self) -> int:
         return len(self._texts["kind"])
@@ -79,6 +80,8 @@ class DecisionLog:
                 texts.append(getattr(decision, name))
             self.counts[decision.kind] = self.counts.get(decision.kind, 0) + 1
         self.last = [*self.last, *decisions[-8:]][-8:]
+        if self.listener is not None and decisions:
+            self.listener(decisions)
 
     def to_polars(self) -> pl.DataFrame:
         """sequence, at (UTC), account, kind, market_version, amounts as Decimal(scale 6), cause."""
@@ -134,6 +137,7 @@ class Replay:
         self.surfaces = 0
         self.now_ns = self.start_ns
         self.prices: dict[str, str] = {}
+        self.heard_ns: dict[str, int] = {}  # when each was last heard
         self.samples: list[Sample] = []
         self.busy_s = 0.0
         self._underlyings = frozenset(market.underlyings)
@@ -236,6 +240,7 @@ class Replay:
             self._next_tick = next(self._ticks, None)
             self.ticks += 1
             self.prices[name] = price
+            self.heard_ns[name] = at_ns
             if name in self._underlyings:
                 return Tick(at_ns=at_ns, underlying=name, price=price)
             return Mark(at_ns=at_ns, instrument=name, price=price)

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from seawall.core.errors import SeawallError
-from seawall.server.api import accounts, looking, sockets, writing
+from seawall.server.api import accounts, book, looking, sockets, writing
 from seawall.server.api.desk import Desk
 from seawall.server.api.document import describe
 from seawall.server.api.errors import Refusal, failure_of
@@ -45,7 +45,7 @@ def make_app(config: VenueConfig, service: Service, hub: Hub, keys: Keys, metric
     )  # fmt: skip
     app.state.desk = desk
     facts: dict[str, Facts] = {}
-    for module in (accounts, writing, looking):
+    for module in (accounts, writing, looking, book):
         routes = module.routes()
         app.include_router(routes.router)
         facts |= routes.facts

@@ -50,13 +50,15 @@ def measure(setting: Setting, names: set[str]) -> list[Measure]:
         del columns
         taken: list[float] = []
         parts: dict[str, float] = {}
+        clearing: Clearing | None = None
         for _ in range(1 if setting.quick else REPEATS):
+            clearing = None  # a restarted process has one
             gc.collect()
             setting.say("restart: from the snapshot")
             start = time.perf_counter()
             clearing, parts = _restart(path, capacity)
             taken.append(time.perf_counter() - start)
-        invariant(clearing.state_hash() == state_hash, "a restart makes the state that the snapshot was taken of")
+        invariant(clearing is not None and clearing.state_hash() == state_hash, "a restart makes the state that the snapshot was taken of")
     words = ", ".join(f"{part} {seconds:.1f} s" for part, seconds in parts.items())
     return [measured("snapshot_restart_s", min(taken), words)]
 

@@ -31,6 +31,7 @@ market = "{EXAMPLES / "venue-market.json"}"
 book = "{EXAMPLES / "venue-book.csv"}"
 model = "{model}"
 capacity = 64
+clock_every_s = 0
 [listen]
 port = 0
 """

@@ -93,7 +93,7 @@ def ledger_of(genesis: Genesis, market: Market, accounts: int) -> Ledger:
 
 
 def _board() -> Path:
-    """In memory where that is a folder: a board on a disk waits for that disk's own writing, 0.1 s and more (docs/operations.md)."""
+    """In memory where that is a folder: a board on a disk may wait for that disk's own writing (docs/operations.md)."""
     memory = Path("/dev/shm")
     return (memory if memory.is_dir() else Path.cwd()) / f"seawall-load-{os.getpid()}.board"
 

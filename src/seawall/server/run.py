@@ -31,6 +31,7 @@ from seawall.server.metrics import Metrics
 from seawall.server.opening import open_service
 from seawall.server.protocol import SocketProtocol, http_protocol
 from seawall.server.service import Message, Service
+from seawall.server.warming import warm
 
 __all__ = ["check_listening", "run", "serve", "url_of"]
 
@@ -105,6 +106,8 @@ async def _serve(
     hub.snapshot = _snapshots(desk)
     server = _Server(_uvicorn(config, app, tls))
     url = url_of(config, listener.getsockname()[1])
+    log.info("compiling what is not compiled yet")
+    warm(service)
     # What the service holds for its whole life is looked at by no later collection: pauses of milliseconds otherwise.
     gc.collect()
     gc.freeze()

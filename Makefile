@@ -61,7 +61,7 @@ demo: $(VENV)/.setup
 	@$(BIN)/seawall demo $(ARGS)
 
 test: $(VENV)/.setup-dev
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 check: $(VENV)/.setup-dev
 	@$(BIN)/ruff check .

@@ -70,5 +70,5 @@ def test_a_notebook_is_stored_executed_without_errors_or_places(path):
 
 def test_the_data_of_the_examples_is_small_and_all_there():
     files = {path.name for path in EXAMPLES.iterdir() if path.suffix in (".csv", ".json")}
-    assert files == {"book.csv", "market.json", "history.csv", "crash.csv"}
+    assert files == {"book.csv", "market.json", "history.csv", "crash.csv", "venue-book.csv", "venue-market.json"}
     assert sum(path.stat().st_size for path in Path(EXAMPLES).rglob("*") if path.is_file()) < 1_000_000

@@ -20,7 +20,7 @@ app = typer.Typer(
     name=NAME,
     help=(
         "API keys of a service: scopes read (look), trade (orders, fills, transfers), risk (prices, parameters, states) and "
-        "admin (deposits, withdrawals). A running service notices a change within a second."
+        "admin (deposits, withdrawals). A running service notices a change within a second. Every command takes --json."
     ),
     no_args_is_help=True,
     rich_markup_mode=None,

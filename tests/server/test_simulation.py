@@ -20,7 +20,7 @@ from server.naive import Naive
 from server.simulation import simulate
 
 
-@pytest.mark.parametrize("seed", [0, random.randrange(10**9)])
+@pytest.mark.parametrize("seed", [0, random.randrange(10**9)], ids=["fixed", "drawn"])
 def test_a_venue_lives_through_its_disks(seed):
     found = simulate(seed, 1_200)
     assert found["events"] >= 1_200

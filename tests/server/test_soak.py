@@ -61,6 +61,8 @@ def test_a_small_service_is_soaked(tmp_path):
     assert found["asked"] > 100
     assert found["listened"] > 0
     assert found["events"] > found["acknowledged"]
+    assert found["events"] == found["from_snapshot"] + found["replayed"]
+    assert found["replayed"] > 0
     assert 0 < found["first_mb"]
     assert abs(found["growth_mb"]) < 200
     assert json.loads((tmp_path / "market.json").read_text())["settlement"] == "USD"
@@ -71,6 +73,15 @@ def test_a_record_that_is_gone_ends_the_soak(tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "_journaled", lambda folder: list(journaled(folder))[1:])
     with pytest.raises(InvariantError, match="'lost': 1"):
         soak.soaked(Plan(4.0, 12, 40.0), tmp_path)
+
+
+def test_a_restart_has_something_to_replay(tmp_path):
+    for sequence in (7, 9, 12):
+        (tmp_path / f"snapshot-{sequence:020d}.bin").touch()
+    soak._leave_the_oldest_snapshot(tmp_path, 12)
+    assert [path.name[-6:-4] for path in tmp_path.iterdir()] == ["07"]
+    soak._leave_the_oldest_snapshot(tmp_path, 7)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_service_that_does_not_start_says_why(tmp_path):

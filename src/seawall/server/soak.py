@@ -1,7 +1,8 @@
 """The soak: a real `seawall serve` under a steady mixed load, its resident memory watched from outside, and its log searched at the end.
 
 `python -m seawall.server.soak SECONDS ACCOUNTS WRITES_PER_S` prints one JSON object. At the end the service is killed with -9, every
-acknowledged write is looked for in the journal by its idempotency key, and the restarted service must say the same state hash.
+acknowledged write is looked for in the journal by its idempotency key, and the service restarted from the oldest snapshot that is
+kept, with everything after it replayed, must say the same state hash.
 
 What a venue holds by design is bounded here within the warm-up, so that what still grows afterwards is nobody's: idempotency keys
 are remembered for half of it (`venue.idempotency_s`, otherwise a day), the stream keeps as many messages as come in part of it,
@@ -34,7 +35,7 @@ from seawall.server.records import SCHEMA, decode
 __all__ = ["Plan", "growth_mb", "searched", "soaked", "tenths_mb"]
 
 START_S = 600.0  # kernels that nobody has compiled yet
-STREAM_PER_S = 50  # messages a second that the ring is made for; more come, so it is full within the warm-up
+STREAM_PER_S = 100  # messages a second that the ring is made for; more come, so it is full within the warm-up
 SAMPLES = 2_000
 
 
@@ -78,6 +79,7 @@ def soaked(plan: Plan, folder: Path) -> dict[str, Any]:
     found = searched(acknowledged, _journaled(folder / "journal"))
     invariant(found["lost"] == found["doubled"] == found["invented"] == 0, "each acknowledged write is in the journal once", str(found))
     invariant(len(acknowledged) == counts["acknowledged"] > 0, "something was acknowledged, under a key of its own each", str(counts))
+    _leave_the_oldest_snapshot(folder / "journal" / "snapshots", state["sequence"])
     again, url, recovered = _serve(folder)
     try:
         after = _state(url, key)
@@ -85,6 +87,7 @@ def soaked(plan: Plan, folder: Path) -> dict[str, Any]:
         again.send_signal(signal.SIGTERM)
         code = again.wait(60)
     invariant(after == state and code == 0, "the restarted service has the same state", f"{state}, then {after}; exit {code}")
+    invariant(recovered["replayed"] > 0, "the restart has something to replay", str(recovered))
     tenths = tenths_mb(samples, plan.warm_s)
     return {
         "growth_mb": growth_mb(samples, plan.warm_s), "first_mb": tenths[0], "last_mb": tenths[-1], "tenths_mb": tenths,
@@ -152,6 +155,13 @@ behind = {min(plan.kept, 8_192)}
         "utf-8",
     )
     return KeyFile(folder / "keys.json").create("soak", list(SCOPES), requests_per_s=1e6)[1]
+
+
+def _leave_the_oldest_snapshot(folder: Path, sequence: int) -> None:
+    """So that the restart replays what came after it; none is left where even that is of the last event."""
+    for place, path in enumerate(sorted(folder.glob("snapshot-*.bin"))):
+        if place > 0 or int(path.stem.rpartition("-")[2]) >= sequence:
+            path.unlink()
 
 
 def _serve(folder: Path) -> tuple[subprocess.Popen[str], str, dict[str, Any]]:

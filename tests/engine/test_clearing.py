@@ -244,3 +244,19 @@ def test_a_parameter_change_goes_on_gliding_after_a_restart(clearing):
         do(each, wire.Clock(), later_ns=100 * 10**9)
         assert each.engine.watch.model.parameters.default_range_ppm == 280_000
     assert copy.state_hash() == clearing.state_hash()
+
+
+def test_ticks_go_to_the_same_underlyings_after_a_restart_whatever_their_names():
+    """A tick is recorded by the number of its underlying, which is its place in the genesis: here not that of the alphabet."""
+    document = perpetuals_document()
+    document["underlyings"] = dict(sorted(document["underlyings"].items(), reverse=True))
+    assert list(document["underlyings"]) != sorted(document["underlyings"])
+    clearing = Clearing(genesis("fixed", document), 40)
+    copy = Clearing.from_columns(clearing.columns(), 40)
+    for number, name in enumerate(document["underlyings"]):
+        event = event_of(clearing, wire.Ticks(prices={name: f"{101 + number}"}), clearing.at_ns + 1)
+        clearing.apply(event)
+        copy.apply(event)
+        assert copy.engine.market.index == clearing.engine.market.index
+        assert copy.engine.market.index[name] == 101 + number
+        assert copy.state_hash() == clearing.state_hash()

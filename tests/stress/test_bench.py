@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from seawall.core.errors import InputError, InvariantError
-from seawall.stress.bench import GOALS, run, shortfall, startup, sweep
+from seawall.stress.bench import GOALS, registry, run, shortfall, startup, sweep
 from seawall.stress.bench.measure import Goal, interleaved, machine, measured
-from seawall.stress.bench.registry import FAMILIES, family_of
+from seawall.stress.bench.registry import FAMILIES, LONG, family_of
 
 MUST_REACH = {
     "tick_vs_sweep_calm": (10_000.0, True),
@@ -41,6 +41,7 @@ MUST_REACH = {
     "ws_what_if_per_s": (5_000.0, True),
     "tick_to_ws_p99_ms": (5.0, False),
     "snapshot_restart_s": (5.0, False),
+    "soak_rss_growth_mb": (20.0, False),
     "status_board_update_ns": (20.0, False),
     "status_board_read_us": (1.0, False),
 }
@@ -119,6 +120,16 @@ def test_a_family_runs_on_a_small_book_and_its_report_is_plain_json(family):
         assert set(one) == {"name", "value", "unit", "baseline", "goal", "met"}
         assert one["baseline"].startswith("not measured") or one["value"] > 0
         assert one["unit"] == GOALS[one["name"]].unit
+
+
+def test_an_hour_is_not_spent_unasked():
+    said = []
+    assert "soak" in LONG
+    registry_wants = registry._wanted(None)
+    assert registry_wants == set(GOALS) - {name for family in LONG for name in FAMILIES[family]}
+    assert registry._wanted(["soak"]) == {"soak_rss_growth_mb"}
+    assert run([], quick=True, progress=said.append)["measures"] == []
+    assert said == []
 
 
 def test_waiting_for_a_frame_ends_when_the_program_does():

@@ -122,7 +122,10 @@ def state_of(columns: Tables) -> State:
         raise UnreadableFile("clearing columns", f"version {head[0]}", f"version {_VERSION}")
     try:
         genesis = _GENESIS.decode(columns["genesis"].tobytes())
-        market = Market.from_document(msgspec.json.decode(columns["document"].tobytes()), "snapshot market")
+        document = msgspec.json.decode(columns["document"].tobytes())
+        # in the order of the genesis, not in the columns' order of names: ticks are recorded by the underlying's number
+        document["underlyings"] = {name: document["underlyings"][name] for name in genesis.market["underlyings"]}
+        market = Market.from_document(document, "snapshot market")
         first = genesis.open_model()
         orders = [_ORDER.decode(data) for data in unpacked(columns["orders"])]
         pairs = [pair for data in unpacked(columns["keys"]) for pair in _KEYS.decode(data)]

@@ -60,7 +60,8 @@ class VenueTable(_Table, frozen=True, kw_only=True):
     book: opening accounts, balances and positions; the other side of those positions is held by the account `opening`, of the
     kind backstop. capacity: accounts that can exist; the arrays are made for so many at the start. decimals: of the
     settlement currency in the ledger. hysteresis_ppm: of a requirement, above which a status is left. clock_every_s: where nothing
-    else came for so long, the time is recorded, so that options decay and parameters glide (0: never).
+    else came for so long, the time is recorded, so that options decay and parameters glide (0: never). idempotency_s: how long
+    idempotency keys are remembered; they are held in memory and written into every snapshot.
     """
 
     market: str
@@ -74,6 +75,7 @@ class VenueTable(_Table, frozen=True, kw_only=True):
     hysteresis_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 20_000
     funding: dict[str, FundingTable] = {}
     clock_every_s: Annotated[float, Meta(ge=0, le=3_600)] = 1.0
+    idempotency_s: Annotated[int, Meta(ge=1, le=604_800)] = 86_400
 
 
 class JournalConfig(_Table, frozen=True, kw_only=True):

@@ -66,8 +66,14 @@ class Socket:
             body = await self._reader.readexactly(size)
             if first & 0x0F in (1, 2):
                 return body
+            if first & 0x0F == 9:
+                self._writer.write(bytes((0x8A, 0x80 | size)) + b"\0\0\0\0" + body)
             if first & 0x0F == 8:
                 raise ConnectionError(f"closed: {body[2:].decode('utf-8', 'replace')}")
+
+    def abort(self) -> None:
+        """Hangs up without a word."""
+        self._writer.transport.abort()
 
 
 class _Load:

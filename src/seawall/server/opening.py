@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from seawall.core.errors import ExpiredInstrument, InputError, show
+from seawall.core.times import SECOND_NS
 from seawall.core.units import NANO, format_decimal
 from seawall.engine.genesis import Genesis
 from seawall.journal import Limits
@@ -140,4 +141,5 @@ def _genesis(config: VenueConfig) -> Genesis:
         borrowable=tuple(venue.borrowable),
         funding={name: FundingRule(**msgspec.structs.asdict(rule)) for name, rule in venue.funding.items()},
         hysteresis_ppm=venue.hysteresis_ppm,
+        keys_ns=venue.idempotency_s * SECOND_NS,
     )

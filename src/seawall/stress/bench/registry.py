@@ -15,7 +15,7 @@ import msgspec
 from seawall.core.errors import InputError
 from seawall.stress.bench.measure import GOALS, Measure, machine
 
-__all__ = ["FAMILIES", "family_of", "run"]
+__all__ = ["FAMILIES", "LONG", "family_of", "run"]
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "startup": ("help_s", "demo_cold_s", "demo_warm_s"),
@@ -29,6 +29,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     ),
     "recovery": ("recovery_events_per_s",),
     "service": ("ws_what_if_p99_ms", "ws_what_if_per_s", "tick_to_ws_p99_ms"),
+    "soak": ("soak_rss_growth_mb",),
     "restart": ("snapshot_restart_s",),
     "status_board": ("status_board_update_ns", "status_board_read_us"),
     "risk_array": ("risk_array_vs_quantlib_formula", "risk_array_vs_quantlib_engine"),
@@ -40,6 +41,9 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "shortfall": ("es_vs_numpy",),
     "ticks": ("tick_vs_sweep_calm", "tick_vs_sweep_crash", "tick_growth_10x"),
 }
+
+LONG = {"soak": "an hour"}
+"""Families that run only when they are named, and how long they take."""
 
 
 def family_of(name: str) -> str:
@@ -56,7 +60,7 @@ def run(
     progress: Callable[[str], None] | None = None,
     on_measure: Callable[[Measure], None] | None = None,
 ) -> dict[str, Any]:
-    """Runs the named measures (or families; None: all of them).
+    """Runs the named measures (or families; None: all of them but the `LONG` ones).
 
     quick: a small book, to test the bench; its figures say nothing. progress hears what is being
     done, on_measure each result as it is found. Returns {"measures": [{"name", "value", "unit",
@@ -66,6 +70,9 @@ def run(
     from seawall.stress.bench.setting import Setting
 
     setting = Setting(quick=quick, say=progress)
+    for family, time_taken in LONG.items():
+        if names is None:
+            setting.say(f"not run, because it takes {time_taken}: seawall bench {family}")
     found: list[Measure] = []
     for family, members in FAMILIES.items():
         chosen = {name for name in members if name in wanted}
@@ -81,7 +88,7 @@ def run(
 
 def _wanted(names: Iterable[str] | None) -> set[str]:
     if names is None:
-        return set(GOALS)
+        return {name for family, members in FAMILIES.items() if family not in LONG for name in members}
     wanted: set[str] = set()
     for name in names:
         family = family_of(name)

@@ -19,6 +19,8 @@ from seawall.ledger.chart import KINDS, STATES, USER
 from seawall.ledger.doors import account_of, state_of
 from seawall.ledger.worth import balance_after_touch
 
+from .ranking import least
+
 __all__ = [
     "AccountRow",
     "AccountView",
@@ -272,9 +274,9 @@ def page(
     keys = _sort_key(clearing, rows, figures, sort)
     wanted = offset + limit
     if sort != "account" and wanted < len(rows) // 4:
-        part = np.argpartition(-keys if descending else keys, wanted)[:wanted]
-        rows, keys = rows[part], keys[part]
-    order = np.lexsort((rows, -keys if descending else keys))
+        order = least(-keys if descending else keys, wanted)
+    else:
+        order = np.lexsort((rows, -keys if descending else keys))
     chosen = rows[order[offset:wanted]]
     total = int(np.count_nonzero(kept))
     return Page(total, offset, tuple(_row(clearing, k, figures) for k in chosen.tolist()), clearing.sequence)
@@ -340,9 +342,7 @@ def overview(clearing: Clearing, worst: int = 50, edges: tuple[float, ...] = (0.
     figures = watch.last_figures()
     some = figures[rows]
     ratio = _ratio(some)
-    count = min(worst, len(rows))
-    part = np.argpartition(ratio, count - 1)[:count] if count else np.zeros(0, np.int64)
-    part = part[np.lexsort((rows[part], ratio[part]))]
+    part = least(ratio, worst)
     levels = np.bincount(watch.levels[rows], minlength=len(STATUSES))
     states = np.bincount(np.frombuffer(state.state, np.int8)[rows], minlength=len(STATES))
     bins = np.bincount(np.searchsorted(np.array(edges), ratio, side="right"), minlength=len(edges) + 1)

@@ -130,7 +130,10 @@ def test_stress_and_live_frames_come_over_the_whole_book(venue, screen, chromium
     page = watched.open("/stress")
     page.wait_for_selector("table.heat td.worst", timeout=START_S * 1000)
     view = page.evaluate("window.__seawall.view")
-    assert view["stress"]["accounts"] >= 4
+    grid = view["stress"]
+    assert grid["accounts"] >= 4
+    now = grid["cells"][grid["vol"].index(0)][grid["spot"].index(0)]
+    assert now["counts"][1:] == view["counts"][1:], "the venue's own accounts are nobody's risk"
     assert view["head"]["accounts"] == sum(view["counts"]) == 4
     assert set(view["prices"]) == {"BTC", "ETH", "SOL"}
     watched.open("/")

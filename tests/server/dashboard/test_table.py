@@ -8,7 +8,7 @@ import io
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from seawall.core.errors import InputError
 from seawall.core.units import MICRO, format_micro
@@ -92,6 +92,7 @@ def test_a_wrong_question_is_told(query):
         page_of(query, look_of([(0, 1, 1, 1)]), Names(["a"]))
 
 
+@example([(0, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 0, 1)], 1)
 @given(ACCOUNTS, st.integers(1, 40))
 def test_rankings_are_those_of_a_plain_sort(rows, count):
     look = look_of(rows)

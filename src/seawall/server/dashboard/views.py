@@ -14,6 +14,7 @@ import numpy as np
 from seawall.core.units import MICRO, PPM, format_micro
 from seawall.server.dashboard.fold import RINGS, View
 from seawall.server.dashboard.source import Look, PriceSeen, Source
+from seawall.server.ranking import least
 
 __all__ = ["EDGES", "ViewMaker", "account_row", "nearest"]
 
@@ -48,12 +49,8 @@ def nearest(look: Look, count: int, least_micro: int) -> dict[str, np.ndarray]:
 
 def _least(keys: np.ndarray, count: int) -> np.ndarray:
     """Positions of the least `count` finite keys, in order."""
-    count = min(count, len(keys))
-    if not count:
-        return np.zeros(0, np.int64)
-    chosen = np.argpartition(keys, count - 1)[:count]
-    chosen = chosen[np.isfinite(keys[chosen])]
-    return chosen[np.lexsort((chosen, keys[chosen]))]
+    chosen = least(keys, count)
+    return chosen[np.isfinite(keys[chosen])]
 
 
 def histogram(look: Look) -> list[int]:

@@ -223,6 +223,10 @@ def test_a_cut_socket_is_told_and_restored_with_a_snapshot(browse):
 def test_a_server_that_is_gone_is_told_at_once_and_come_back_is_found(chromium, scene):
     import socket
 
+    from seawall.server.dashboard import vendor
+
+    if vendor.missing():
+        pytest.skip(f"the dashboard's browser files are not here: run `{vendor.HOW}`")
     from server.dashboard.browsing import Watched
     from server.dashboard.scene import served_at
 

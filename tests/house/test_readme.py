@@ -53,6 +53,16 @@ def test_every_link_to_a_file_leads_to_one():
             assert (page.parent / target).exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
+def test_every_path_in_backticks_exists():
+    """Decisions tell of their day, so they may name what has gone since."""
+    for page in PAGES:
+        if page.parent.name == "decisions":
+            continue
+        for path in re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|js|c|h|toml|md|html|service))`", page.read_text("utf-8")):
+            found = [ROOT / path, ROOT / "src" / "seawall" / path]
+            assert any(place.exists() for place in found), f"{page.relative_to(ROOT)} names {path}"
+
+
 def test_the_python_of_the_pages_is_python():
     for page in PAGES:
         for block in blocks(page.read_text("utf-8"), "python"):

@@ -14,6 +14,7 @@ import numpy as np
 from seawall.margin import models
 from seawall.margin.model import Model
 from seawall.market.market import Market
+from seawall.server.api.book import BookPage
 from seawall.server.dashboard.source import Unanswered
 from seawall.server.dashboard.stress import Book
 
@@ -21,22 +22,6 @@ __all__ = ["RemoteBook", "model_of"]
 
 _PAGE = 20_000
 _ACCEPT = {"accept": "application/msgpack"}
-
-
-class Columns(msgspec.Struct, frozen=True):
-    """A page as the service sends it, see `seawall.server.api.book.BookPage`."""
-
-    first: int
-    rows: int
-    legs: int
-    sequence: int
-    at_ns: int
-    cash_nano: bytes
-    users: bytes
-    orders: bytes
-    lengths: bytes
-    leg: bytes
-    lots: bytes
 
 
 class RemoteBook:
@@ -68,10 +53,10 @@ class RemoteBook:
         book = Book(starts, stops, column("leg", "<i4"), column("lots", "<i8"), cash_nano, market, model)
         return book, pages[-1].sequence
 
-    def page(self, first: int, count: int) -> Columns:
+    def page(self, first: int, count: int) -> BookPage:
         """Some rows."""
         answer = self._get("/v1/book", {"first": first, "count": count}, _ACCEPT)
-        return msgspec.msgpack.decode(answer.content, type=Columns)
+        return msgspec.msgpack.decode(answer.content, type=BookPage)
 
     def market(self) -> tuple[Market, Model]:
         """The present market and the model in force."""

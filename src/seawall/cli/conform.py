@@ -15,7 +15,7 @@ def command(
 ) -> None:
     """Run published vectors: passed, failed, unsupported per file. Exit code 1 if one fails."""
     from seawall.cli import output
-    from seawall.margin.conform import run
+    from seawall.liquidation.conform import run
 
     with output.status("running vectors"):
         report = run(paths)

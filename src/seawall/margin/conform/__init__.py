@@ -5,7 +5,7 @@ computed here and met; what no reader understands, or the source itself does not
 counted as unsupported with the reason, never as passed.
 """
 
-from seawall.margin.conform.report import Failure, FileReport, Report
+from seawall.margin.conform.report import Case, Failure, FileReport, Reader, Report
 from seawall.margin.conform.runner import run
 
-__all__ = ["Failure", "FileReport", "Report", "run"]
+__all__ = ["Case", "Failure", "FileReport", "Reader", "Report", "run"]

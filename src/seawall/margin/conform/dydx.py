@@ -10,7 +10,8 @@ from typing import Any
 
 from seawall.core.errors import InputError
 from seawall.margin.conform import dydx_input as read
-from seawall.margin.conform.dydx_input import Fields, integer
+from seawall.margin.conform.dydx_input import integer
+from seawall.margin.conform.fields import Fields
 from seawall.margin.conform.reading import BadVector, reads
 from seawall.margin.conform.report import Check, Unsupported
 from seawall.margin.venues import dydx_rules as rules

@@ -1,7 +1,8 @@
 """What a conformance run found, per file; and the comparison of one figure."""
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -139,6 +140,17 @@ class Check:
         slack = 1e-6 + noise
         if not net - quote <= found <= net + slack:
             self._fail(field, net, found, f"at most {quote:g} below, never above")
+
+
+class Case(NamedTuple):
+    """One vector: its name, and what compares it (which raises Unsupported or BadVector)."""
+
+    name: str
+    judge: Callable[[Check], None]
+
+
+Reader = Callable[[Any], list[Case] | None]
+"""Of a file's JSON: its cases, or None where the reader does not know the format."""
 
 
 def _number(field: str, expected: Any) -> None:

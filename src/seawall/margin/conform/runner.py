@@ -2,21 +2,23 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from seawall.core.errors import InputError, LimitExceeded, UnreadableFile
 from seawall.margin.conform import derive_pmrm, derive_srm, dydx
 from seawall.margin.conform.reading import BadVector
-from seawall.margin.conform.report import Check, FileReport, Report, Unsupported
+from seawall.margin.conform.report import Case, Check, FileReport, Reader, Report, Unsupported
 
 Judge = Callable[[dict[str, Any], dict[str, Any], Check], None]
 
 
-def run(paths: Iterable[str | Path]) -> Report:
+def run(paths: Iterable[str | Path], readers: Sequence[Reader] = ()) -> Report:
     """Judges every vector of the files and of the *.json files in the folders given.
 
+    readers: of further formats, from layers above; each file is the first one's that knows it, margin's come last.
     Raises InputError for a path that is not there, a file that is no JSON, or a row of a known
     family without the fields its family has.
     """
@@ -33,7 +35,8 @@ def run(paths: Iterable[str | Path]) -> Report:
             raise InputError(str(path), "nothing there", "a vector file or a folder of them")
     if not files:
         raise InputError("conform", "no path", "a vector file or a folder of them")
-    return Report(tuple(_judge_file(path) for path in files))
+    every = (*readers, _margin_cases)
+    return Report(tuple(_judge_file(path, every) for path in files))
 
 
 def _load(path: Path) -> Any:
@@ -46,25 +49,24 @@ def _load(path: Path) -> Any:
         raise UnreadableFile(str(path), f"no JSON ({error})", "a JSON file of vectors") from None
 
 
-def _judge_file(path: Path) -> FileReport:
+def _judge_file(path: Path, readers: Sequence[Reader]) -> FileReport:
     data = _load(path)
     if not isinstance(data, dict | list) or not data:
         raise UnreadableFile(str(path), "no vectors", "a JSON object with vectors")
-    family = _family(data)
-    if family is None:
+    try:
+        cases = next((found for reader in readers if (found := reader(data)) is not None), None)
+    except BadVector as error:
+        raise InputError(str(path), error.found, error.expected) from error
+    if cases is None:
         count = _count(data)
         return FileReport(str(path), 0, 0, count, (), {"no model here answers this family of vectors": count})
-    judge, rows = family
-    whole: dict[str, Any] = data if isinstance(data, dict) else {}
     passed = failed = 0
     failures = []
     reasons: Counter[str] = Counter()
-    for position, row in enumerate(rows):
-        name = str(row.get("id") or row.get("name") or f"vectors[{position}]")
+    for name, judge in cases:
         check = Check(name)
         try:
-            _check_skeleton(row)
-            judge(whole, row, check)
+            judge(check)
             if not check.compared:
                 raise Unsupported("the source asserts no figure")
         except Unsupported as reason:
@@ -80,6 +82,21 @@ def _judge_file(path: Path) -> FileReport:
         passed += not check.failures
         failed += bool(check.failures)
     return FileReport(str(path), passed, failed, sum(reasons.values()), tuple(failures), dict(reasons))
+
+
+def _margin_cases(data: Any) -> list[Case] | None:
+    """The cases of the formats that concern margin."""
+    family = _family(data)
+    if family is None:
+        return None
+    judge, rows = family
+    names = (str(row.get("id") or row.get("name") or f"vectors[{position}]") for position, row in enumerate(rows))
+    return [Case(name, partial(_judge_row, judge, data, row)) for name, row in zip(names, rows)]
+
+
+def _judge_row(judge: Judge, data: dict[str, Any], row: dict[str, Any], check: Check) -> None:
+    _check_skeleton(row)
+    judge(data, row, check)
 
 
 def _family(data: Any) -> tuple[Judge, list[dict[str, Any]]] | None:

@@ -1,0 +1,20 @@
+"""Published vectors of liquidations beside those of margin: `run(paths)` judges both.
+
+One reader per family, see `margin.conform.report.Reader`: it recognises a file by what is in it, returns a case per
+vector, and each case compares every figure that its source asserts. What it cannot answer it says (`Unsupported`).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from seawall.margin import conform
+from seawall.margin.conform import Reader, Report
+
+__all__ = ["READERS", "run"]
+
+READERS: tuple[Reader, ...] = ()
+
+
+def run(paths: Iterable[str | Path]) -> Report:
+    """`margin.conform.run` with the readers of liquidation vectors."""
+    return conform.run(paths, READERS)

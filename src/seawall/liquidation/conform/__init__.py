@@ -7,7 +7,7 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.liquidation.conform import curves, maker
+from seawall.liquidation.conform import curves, derive, derive_accounts, maker
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
@@ -20,6 +20,8 @@ READERS: tuple[Reader, ...] = (
     curves.euler_cases,
     maker.dog_cases,
     maker.clipper_cases,
+    derive.derive_cases,
+    derive_accounts.derive_account_cases,
 )
 
 

@@ -166,10 +166,16 @@ class House(ABC, Generic[S]):
         """Clears the bids of the tick that is over, auction by auction in the order of their numbers."""
         out: list[Outcome] = []
         for number in sorted(self.pending):
-            sale, bids = self.sales[number], self.pending[number]
-            out += self._clear(sale, bids, self.price_of(sale, self.now_ns))
-        self.pending.clear()
+            out += self._clear_pending(number)
         return out
+
+    def _clear_pending(self, number: int) -> list[Outcome]:
+        """The bids that wait for one auction; figures may have changed since they came, so limits are looked at again."""
+        sale, bids = self.sales[number], self.pending.pop(number)
+        price = self.price_of(sale, self.now_ns)
+        out: list[Outcome] = [Refused("bid", bid.bidder, "too-expensive") for bid in bids if bid.limit < price]
+        bids = [bid for bid in bids if bid.limit >= price]
+        return out + (self._clear(sale, bids, price) if bids else [])
 
     # ------------------------------------------------------------------ the backstop
 
@@ -200,10 +206,9 @@ class House(ABC, Generic[S]):
             fault = "empty-bid"
         if sale is None or fault is not None:
             return [Refused("take-over", event.taker, str(fault))]
-        out = []
+        out: list[Outcome] = []
         if event.auction in self.pending:  # bids of this tick come before the backstop
-            bids = self.pending.pop(event.auction)
-            out += self._clear(sale, bids, self.price_of(sale, event.at_ns))
+            out += self._clear_pending(event.auction)
             sale = self.sales.get(event.auction)
         if sale is None or not sale.due:
             return [*out, Refused("take-over", event.taker, "sold-to-bidders")]

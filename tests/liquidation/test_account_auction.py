@@ -25,6 +25,7 @@ from seawall.liquidation.auction_events import (
     Refused,
     Restart,
     Restarted,
+    SetBreaker,
     Settle,
     Sold,
     Started,
@@ -274,6 +275,28 @@ def test_an_unknown_bucket_is_an_error():
     with pytest.raises(InputError, match="bucket"):
         run(house(), start(bucket="y"))
     assert of(Started, run(house(), start()))
+
+
+def test_a_journal_of_the_events_gives_the_same_outcomes_and_the_same_state():
+    walk = Walk(7)
+    written: list[bytes] = []
+    outcomes: list[Any] = []
+    apply = walk.house.apply
+
+    def record(event: Any) -> list[Any]:
+        written.append(msgspec.json.encode(event))
+        outcomes.append(apply(event))
+        return outcomes[-1]
+
+    walk.house.apply = record
+    for _ in range(600):
+        walk.step()
+    kinds = Bid | Cancel | Oracle | Restart | SetBreaker | Settle | TakeOver | StartAccount | Look
+    again = AccountAuctions(walk.house.rules, 10**13, "USD")
+    for line, expected in zip(written, outcomes, strict=True):
+        assert again.apply(msgspec.json.decode(line, type=kinds)) == expected
+    assert again.sales == walk.house.sales
+    assert again.holes.open_micro == walk.house.holes.open_micro
 
 
 @settings(max_examples=25)

@@ -162,7 +162,7 @@ class AccountAuctions(House[AccountSale]):
             return "worth-less-than-its-health"
         if event.breached_ns > event.at_ns:
             return "not-yet-breached"
-        if any(sale.owner == event.owner for sale in self.sales.values()):
+        if event.owner in self.running:
             return "already-running"
         return "liquidation-limit-hit" if requirement > self.holes.room_micro(event.bucket, rules.hole_micro) else None
 

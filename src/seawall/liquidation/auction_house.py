@@ -72,6 +72,7 @@ class House(ABC, Generic[S]):
         self.breaker = Breaker()
         self.stale: set[str] = set()
         self.pending: dict[int, list[Bid]] = {}
+        self.running: dict[str, int] = {}  # how many auctions an owner has open
         self.next_number = 1
 
     def apply(self, event: Any) -> list[Outcome]:
@@ -82,7 +83,6 @@ class House(ABC, Generic[S]):
         if event.at_ns > self.now_ns or isinstance(event, Settle):
             out += self._settle()
             self.now_ns = event.at_ns
-            out += self._call_backstop()
         known: dict[Any, Callable[[Any], list[Outcome]]] = {
             **self._own_events(),
             Bid: self._bid,
@@ -91,7 +91,7 @@ class House(ABC, Generic[S]):
             Oracle: self._oracle,
             SetBreaker: self._set_breaker,
             Cancel: self._cancel,
-            Settle: lambda event: [],
+            Settle: self._call_backstop,
         }
         handle = known.get(type(event))
         if handle is None:
@@ -179,8 +179,11 @@ class House(ABC, Generic[S]):
 
     # ------------------------------------------------------------------ the backstop
 
-    def _call_backstop(self) -> list[Outcome]:
-        """Says once per version which auctions nobody took down to their floor or in their time."""
+    def _call_backstop(self, event: Settle) -> list[Outcome]:
+        """Says once per version which auctions nobody took down to their floor or in their time.
+
+        Looks at all that are open, so only when told to: how often is the caller's choice.
+        """
         out: list[Outcome] = []
         for number in list(self.active.numbers):
             sale = self.sales[number]
@@ -276,6 +279,7 @@ class House(ABC, Generic[S]):
         self.sales[sale.number] = sale
         self.active.add(sale.number)
         self.holes.add(sale.bucket, sale.open_micro)
+        self.running[sale.owner] = self.running.get(sale.owner, 0) + 1
         self.next_number = sale.number + 1
 
     def _keep(self, sale: S, **changes: Any) -> S:
@@ -288,6 +292,9 @@ class House(ABC, Generic[S]):
     def _close(self, sale: S) -> None:
         self.holes.release(sale.bucket, sale.open_micro)
         self.active.remove(sale.number)
+        self.running[sale.owner] -= 1
+        if not self.running[sale.owner]:
+            del self.running[sale.owner]
         del self.sales[sale.number]
 
     @abstractmethod

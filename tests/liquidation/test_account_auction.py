@@ -116,6 +116,24 @@ def test_nobody_takes_more_than_restores_the_buffer_and_that_much_restores_it():
     assert [end.cause for end in of(Ended, out)] == ["healthy"]
 
 
+def test_a_whole_liquidation_of_derives_tests_in_integers():
+    """derivexyz/v2-core @ 7736900, liquidationTests.json, Test1: a short call, 55.8 % sold for 65.23."""
+    rules = msgspec.structs.replace(
+        RULE, curve=two_leg(RAY * 98 // 100, RAY * 8 // 10, 100 * SECOND_NS, 14_400 * SECOND_NS), buffer_ppm=200_000
+    )
+    auctions = house(rules)
+    mark_nano = 79_371_585  # of a thousandth of the option
+    begin = start(
+        legs=(Leg("C", -1_000, mark_nano),), cash_micro=119_306_330 + 79_371_585, health_micro=-103_090_620
+    )
+    out = run(auctions, begin, bid(0, PPB), Settle(at_ns=0))
+    (fill,) = of(Sold, out)
+    assert abs(fill.amount - 557_941_285) <= 5
+    assert abs(fill.paid_micro - 65_234_608) <= 1
+    sale = auctions.sales[1]
+    assert abs(sale.value_micro - 117_975_012) <= 2
+
+
 @pytest.mark.parametrize(("minutes", "share", "paid"), [(0, PPB, -100), (5, PPB, -200), (10, PPB, -300), (60, PPB, -300)])
 def test_for_an_account_below_nothing_the_bidder_is_paid_more_with_time(minutes, share, paid):
     """The same source: from the deficit of 100 to the whole of 300 in ten minutes, out of the fund."""

@@ -7,12 +7,18 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
+from seawall.liquidation.conform import curves
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
 __all__ = ["READERS", "run"]
 
-READERS: tuple[Reader, ...] = ()
+READERS: tuple[Reader, ...] = (
+    curves.maker_curve_cases,
+    curves.ajna_cases,
+    curves.reflexer_cases,
+    curves.euler_cases,
+)
 
 
 def run(paths: Iterable[str | Path]) -> Report:

@@ -159,6 +159,14 @@ def _margin(given: Fields, expected: Fields, check: Check) -> None:
     wanted = expected.take("available_margin")
     if wanted is not None:
         _compare(check, "available_margin", wanted, available)
+    for field in ("liquidatable", "eligible_for_liquidation"):
+        wanted = expected.take(field)
+        if wanted is not None:
+            maintenance = sum(each["maintenance_margin"].values(), Fraction(0))
+            # without the liquidation reward, which the inputs do not give, only a margin below maintenance is certain
+            if maintenance <= available and available > 0:
+                raise Unsupported("liquidatable only if the reward of the liquidator is added, which is not given")
+            check.exact(field, wanted, maintenance > available)
 
 
 @reads

@@ -7,7 +7,7 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.liquidation.conform import curves, derive, derive_accounts, maker
+from seawall.liquidation.conform import curves, deleveraging, derive, derive_accounts, maker, markets
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
@@ -22,6 +22,10 @@ READERS: tuple[Reader, ...] = (
     maker.clipper_cases,
     derive.derive_cases,
     derive_accounts.derive_account_cases,
+    deleveraging.liquity_cases,
+    deleveraging.adl_cases,
+    markets.gmx_cases,
+    markets.synthetix_cases,
 )
 
 

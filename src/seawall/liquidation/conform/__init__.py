@@ -7,12 +7,13 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
+from seawall.liquidation.conform import aave, drift, dydx, dydx_prices, mango
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
 __all__ = ["READERS", "run"]
 
-READERS: tuple[Reader, ...] = ()
+READERS: tuple[Reader, ...] = (dydx.read, dydx_prices.read, drift.read, mango.read, aave.read)
 
 
 def run(paths: Iterable[str | Path]) -> Report:

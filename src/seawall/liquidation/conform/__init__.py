@@ -7,13 +7,23 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.liquidation.conform import aave, drift, dydx, dydx_prices, mango
+from seawall.liquidation.conform import aave, curves, drift, dydx, dydx_prices, mango
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
 __all__ = ["READERS", "run"]
 
-READERS: tuple[Reader, ...] = (dydx.read, dydx_prices.read, drift.read, mango.read, aave.read)
+READERS: tuple[Reader, ...] = (
+    curves.maker_curve_cases,
+    curves.ajna_cases,
+    curves.reflexer_cases,
+    curves.euler_cases,
+    dydx.read,
+    dydx_prices.read,
+    drift.read,
+    mango.read,
+    aave.read,
+)
 
 
 def run(paths: Iterable[str | Path]) -> Report:

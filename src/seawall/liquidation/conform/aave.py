@@ -9,16 +9,16 @@ from functools import partial
 from typing import Any
 
 from seawall.liquidation.conform.rationals import rational
+from seawall.liquidation.conform.reading import fields as read_fields
+from seawall.liquidation.conform.reading import name_of, rows
 from seawall.liquidation.venues import aave as venue
 from seawall.margin.conform.dydx_input import integer
 from seawall.margin.conform.fields import Fields
-from seawall.margin.conform.reading import BadVector
 from seawall.margin.conform.report import Case, Check, Unsupported
 
 USD = 10**8  # scale of prices; the debt is a dollar coin of six decimals, the collateral has eight
 DEBT_UNIT, COLLATERAL_UNIT = 10**6, 10**8
 RELATIVE = 1e-12  # of a health factor, which the file gives as a float
-NOTES = ("name", "note", "origin", "price_drop_bps")
 
 
 def read(data: Any) -> list[Case] | None:
@@ -26,11 +26,10 @@ def read(data: Any) -> list[Case] | None:
     if not isinstance(data, dict) or not {"close_factor", "seizure"} & data.keys():
         return None
     cases = [
-        Case(f"close_factor/{position}", partial(_close_factor, row)) for position, row in enumerate(_list(data, "close_factor"))
+        Case(f"close_factor/{position}", partial(_close_factor, row)) for position, row in enumerate(rows(data.get("close_factor"), "close_factor"))
     ]
-    for position, row in enumerate(_list(data, "seizure")):
-        title = row.get("name", position) if isinstance(row, dict) else position
-        cases.append(Case(f"seizure/{title}", partial(_seizure, row)))
+    for position, row in enumerate(rows(data.get("seizure"), "seizure")):
+        cases.append(Case(f"seizure/{name_of(row, 'seizure', position)}", partial(_seizure, row)))
     for name, value in Fields(data.get("constants") or {}).rest().items():
         cases.append(Case(f"constants/{name}", partial(_constant, name, value)))
     steward = data.get("steward")
@@ -40,7 +39,7 @@ def read(data: Any) -> list[Case] | None:
 
 
 def _close_factor(row: Any, check: Check) -> None:
-    fields = _fields(row)
+    fields = read_fields(row)
     health, collateral = rational(fields.need("hf")), rational(fields.need("coll_usd"))
     debt, wanted = rational(fields.need("debt_usd")), rational(fields.need("expect_cf"))
     fields.done()
@@ -48,7 +47,8 @@ def _close_factor(row: Any, check: Check) -> None:
 
 
 def _seizure(row: Any, check: Check) -> None:
-    fields = _fields(row)
+    fields = read_fields(row)
+    fields.take("price_drop_bps")
     collateral, debt = integer(fields.need("collateral_1e8")), integer(fields.need("debt_1e6"))
     price, threshold = integer(fields.need("wbtc_price_1e8")), integer(fields.need("lt_bps"))
     bonus, fee = integer(fields.need("bonus_bps")), integer(fields.need("protocol_fee_bps"))
@@ -82,21 +82,6 @@ def _constant(name: str, value: Any, check: Check) -> None:
 
 def _steward(check: Check) -> None:
     raise Unsupported("a limit on changes of parameters, not a liquidation")
-
-
-def _fields(row: Any) -> Fields:
-    fields = Fields(row)
-    for name in NOTES:
-        fields.take(name)
-    return fields
-
-
-def _list(data: dict[str, Any], name: str) -> list[Any]:
-    found = data.get(name, [])
-    if not isinstance(found, list):
-        raise BadVector("vectors", f"{name} of {found!r}", "a list")
-    return found
-
 
 
 CONSTANTS = {

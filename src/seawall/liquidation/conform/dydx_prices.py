@@ -11,6 +11,8 @@ from typing import Any
 
 from seawall.core.errors import InputError
 from seawall.liquidation.conform.rationals import rational
+from seawall.liquidation.conform.reading import fields as read_fields
+from seawall.liquidation.conform.reading import name_of, rows
 from seawall.liquidation.venues import dydx as venue
 from seawall.margin.conform.dydx_input import integer
 from seawall.margin.conform.fields import Fields
@@ -21,7 +23,6 @@ from seawall.margin.venues import dydx_rules as rules
 USDC = 1_000_000
 ONLY = 0  # the one perpetual of a fillable row
 Scene = tuple[rules.Account, dict[int, rules.Perpetual], int, int]
-IGNORED = ("name", "origin", "note")
 
 
 def read(data: Any) -> list[Case] | None:
@@ -30,18 +31,18 @@ def read(data: Any) -> list[Case] | None:
         return None
     found = []
     for name, judge in (("bankruptcy_price", _bankruptcy), ("fillable_price", _fillable)):
-        for position, row in enumerate(_list(data, name)):
-            title = str(row.get("name") or position) if isinstance(row, dict) else str(position)
-            found.append(Case(f"{name}/{title}", partial(judge, row)))
-    for words in _list(data, "reject"):
-        found.append(Case(f"reject/{words}", partial(_refusal, str(words), _list(data, "bankruptcy_price"))))
+        for position, row in enumerate(rows(data.get(name), name)):
+            found.append(Case(f"{name}/{name_of(row, name, position)}", partial(judge, row)))
+    refusals = data.get("reject") or []
+    for words in refusals if isinstance(refusals, list) else [refusals]:
+        found.append(Case(f"reject/{words}", partial(_refusal, str(words), rows(data.get("bankruptcy_price"), "rows"))))
     for name, value in Fields(data.get("config") or {}).rest().items():
         found.append(Case(f"config/{name}", partial(_constant, name, value)))
     return found
 
 
 def _bankruptcy(row: Any, check: Check) -> None:
-    fields = _fields(row)
+    fields = read_fields(row)
     account, markets, key, change = _scene(fields)
     wanted = integer(fields.need("expect_quote_quantums"))
     fields.done()
@@ -49,7 +50,7 @@ def _bankruptcy(row: Any, check: Check) -> None:
 
 
 def _fillable(row: Any, check: Check) -> None:
-    fields = _fields(row)
+    fields = read_fields(row)
     held = integer(fields.need("base_quantums"))
     markets = {ONLY: _market(fields.need("quote_per_base"), fields.need("mmf"))}
     account = rules.Account(_usdc(fields.need("usdc")), {ONLY: rules.Position(held)})
@@ -62,12 +63,12 @@ def _fillable(row: Any, check: Check) -> None:
     check.exact("fillable price", wanted, venue.fillable_price(account, markets, ONLY, change, limits))
 
 
-def _refusal(words: str, rows: list[Any], check: Check) -> None:
+def _refusal(words: str, examples: list[dict[str, Any]], check: Check) -> None:
     """Each bankruptcy row, changed as the words say, has to be refused."""
     if words not in REFUSALS:
         raise Unsupported("a refusal in words that nothing here tries")
-    for position, row in enumerate(rows):
-        fields = _fields(row)
+    for position, row in enumerate(examples):
+        fields = read_fields(row)
         account, markets, key, change = REFUSALS[words](*_scene(fields))
         try:
             venue.bankruptcy_quote(account, markets, key, change)
@@ -121,20 +122,6 @@ def _usdc(value: Any) -> int:
     if exact.denominator != 1:
         raise BadVector("vector", f"{value!r} USDC", "whole quote quantums")
     return exact.numerator
-
-
-def _fields(row: Any) -> Fields:
-    fields = Fields(row)
-    for name in IGNORED:
-        fields.take(name)
-    return fields
-
-
-def _list(data: dict[str, Any], name: str) -> list[Any]:
-    found = data.get(name, [])
-    if not isinstance(found, list):
-        raise BadVector("vectors", f"{name} of {found!r}", "a list")
-    return found
 
 
 def _without(account: rules.Account, markets: dict[int, rules.Perpetual], key: int, change: int) -> Scene:

@@ -1,1 +1,1 @@
-"""Liquidation rules that are a venue's own, each re-stated from its published source and tested against its figures."""
+"""Rules that are one venue's own; everything shared is in the general mechanisms one level up."""

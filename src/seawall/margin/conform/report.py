@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import msgspec
@@ -118,6 +119,13 @@ class Check:
             return
         for position, (want, have) in enumerate(zip(expected, found, strict=True)):
             self.close(f"{field}[{position}]", want, have, relative, absolute)
+
+    def within(self, field: str, expected: Fraction | int, found: Fraction | int, allowed: Fraction | int = 0) -> None:
+        """|found - expected| <= allowed, in exact numbers."""
+        self.compared += 1
+        if abs(Fraction(found) - expected) > allowed:
+            shown = [int(n) if n == int(n) else float(n) for n in (expected, found, allowed)]
+            self._fail(field, shown[0], shown[1], f"{shown[2]} absolute")
 
     def truncated(self, field: str, expected: int, found: float) -> None:
         """trunc(found) == expected; a float within 1e-9 of the next integer counts as that integer."""

@@ -7,7 +7,7 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.liquidation.conform import aave, curves, drift, dydx, dydx_prices, mango
+from seawall.liquidation.conform import aave, curves, derive, derive_accounts, drift, dydx, dydx_prices, maker, mango
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
@@ -18,6 +18,10 @@ READERS: tuple[Reader, ...] = (
     curves.ajna_cases,
     curves.reflexer_cases,
     curves.euler_cases,
+    maker.dog_cases,
+    maker.clipper_cases,
+    derive.derive_cases,
+    derive_accounts.derive_account_cases,
     dydx.read,
     dydx_prices.read,
     drift.read,

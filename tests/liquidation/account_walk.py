@@ -29,6 +29,7 @@ from seawall.liquidation.transfers import Delivery, Transfer
 MINUTE_NS = 60 * SECOND_NS
 SYMBOLS = ("A", "B", "C")
 RATE_PPM = 100_000
+OPEN_MAX = 20
 RULES = {
     "major": AccountRules(keeper=KeeperRules(tip_micro=1_000_000, chip_ppm=10_000)),
     "minor": AccountRules(
@@ -105,6 +106,8 @@ class Walk:
         if self.house.stale and r.random() < 0.1:
             return Oracle(bucket=min(self.house.stale), live=True, **at)
         numbers, kind = self.house.active.numbers, r.random()
+        if len(numbers) > OPEN_MAX:
+            return Cancel(auction=r.choice(numbers), **at)
         if kind < 0.1 or not numbers:
             return self.start()
         sale = self.house.sales[r.choice(numbers)]

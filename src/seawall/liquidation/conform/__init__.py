@@ -7,7 +7,19 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.liquidation.conform import curves, deleveraging, derive, derive_accounts, maker, markets
+from seawall.liquidation.conform import (
+    aave,
+    curves,
+    deleveraging,
+    derive,
+    derive_accounts,
+    drift,
+    dydx,
+    dydx_prices,
+    maker,
+    mango,
+    markets,
+)
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
@@ -26,6 +38,11 @@ READERS: tuple[Reader, ...] = (
     deleveraging.adl_cases,
     markets.gmx_cases,
     markets.synthetix_cases,
+    dydx.read,
+    dydx_prices.read,
+    drift.read,
+    mango.read,
+    aave.read,
 )
 
 

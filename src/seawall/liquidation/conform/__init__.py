@@ -7,7 +7,7 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.liquidation.conform import curves
+from seawall.liquidation.conform import aave, curves, drift, dydx, dydx_prices, mango
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
@@ -18,6 +18,11 @@ READERS: tuple[Reader, ...] = (
     curves.ajna_cases,
     curves.reflexer_cases,
     curves.euler_cases,
+    dydx.read,
+    dydx_prices.read,
+    drift.read,
+    mango.read,
+    aave.read,
 )
 
 

@@ -1,11 +1,11 @@
 """Vectors of dYdX v4 that concern margin: conversions, requirements, account risk, update checks.
 
 Each row names the Go test it comes from; a test that no rule here answers (liquidation order,
-funding rates, deleveraging) is unsupported. Rules run on exact integers; where a row is about an
+funding rates) is unsupported, unless a layer above judges it. Rules run on exact integers; where a row is about an
 account, the margin kernel computes it too and must agree.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from seawall.core.errors import InputError
@@ -16,22 +16,29 @@ from seawall.margin.conform.reading import BadVector, reads
 from seawall.margin.conform.report import Check, Unsupported
 from seawall.margin.venues import dydx_rules as rules
 
+JudgeTest = Callable[[dict[str, Any], Fields, Fields, Check], None]
 Update = tuple[str, int, list[tuple[int, int]]]
 ERROR_KEYS = ("expectedErr", "expectedError", "expectErr", "expectedPanic", "expectPanic")
 
 
-def judge(data: dict[str, Any], row: dict[str, Any], check: Check) -> None:
-    """Compares one row; raises Unsupported for one that its source does not assert or no rule answers."""
+def judge(
+    data: dict[str, Any], row: dict[str, Any], check: Check, further: Mapping[str, JudgeTest] | None = None
+) -> None:
+    """Compares one row; raises Unsupported for one that its source does not assert or no rule answers.
+
+    further: judges of more tests of the source, by name, from layers above.
+    """
+    tests = TESTS | dict(further or {})
     test = str(row.get("name", "")).split("/")[0]
     verdict = str(row.get("check", "reproduced_exactly"))
     if not verdict.startswith("reproduced"):
         raise Unsupported(f"not asserted: {verdict}")
-    if test not in _TESTS:
+    if test not in tests:
         raise Unsupported(f"no rule here answers {test}")
     fields, expected = Fields(row.get("inputs") or {}), Fields(row.get("expected") or {})
     wants_error = any(expected.take(key) for key in ERROR_KEYS)
     try:
-        _TESTS[test](data, fields, expected, check)
+        tests[test](data, fields, expected, check)
     except BadVector:
         raise
     except InputError as error:
@@ -141,7 +148,7 @@ def _maintenance_rate(data: dict[str, Any], fields: Fields, expected: Fields, ch
 def _account_risk(data: dict[str, Any], fields: Fields, expected: Fields, check: Check) -> None:
     fields.take("assets")
     markets = read.perpetuals(data, fields)
-    account = _account(fields)
+    account = read_account(fields)
     asset_change = read.collateral(fields.take("assetUpdates"), "BigQuantumsDelta")
     position_changes = read.changes(fields.take("perpetualUpdates"))
     fields.done()
@@ -172,8 +179,8 @@ def _compare_account(
                 check.exact(f"{name}, {source}", wanted[name], value)
 
 
-def _account(fields: Fields) -> rules.Account:
-    """The account before its updates; `useEmptySubaccount` starts from nothing instead."""
+def read_account(fields: Fields) -> rules.Account:
+    """The account of a row before its updates; `useEmptySubaccount` starts from nothing instead."""
     held = rules.Account(
         read.collateral(fields.take("assetPositions"), "Quantums"),
         read.positions(fields.take("perpetualPositions")),
@@ -250,7 +257,7 @@ def _compare_risks(data: dict[str, Any], fields: Fields, expected: Fields, check
 @reads
 def _read_accounts(fields: Fields, markets: dict[int, rules.Perpetual]) -> dict[str, rules.Account]:
     """Settled accounts by name; the row's own is the one without a name."""
-    accounts = {"": rules.settle_funding(_account(fields), markets)}
+    accounts = {"": rules.settle_funding(read_account(fields), markets)}
     for raw in fields.take("additionalTestSubaccounts") or []:
         collateral = read.collateral(raw.get("AssetPositions"), "Quantums")
         held = rules.Account(collateral, read.positions(raw.get("PerpetualPositions")))
@@ -306,11 +313,11 @@ def _update_results(
     for name, asset_change, moved in updates:
         before = accounts[name]
         after = rules.updated(before, asset_change, moved)
-        results.append(rules.transition(_both_ways(before, markets), _both_ways(after, markets)))
+        results.append(rules.transition(both_ways(before, markets), both_ways(after, markets)))
     return results
 
 
-def _both_ways(account: rules.Account, markets: dict[int, rules.Perpetual]) -> rules.Risk:
+def both_ways(account: rules.Account, markets: dict[int, rules.Perpetual]) -> rules.Risk:
     """Risk from the kernel, which must agree with the rules. Raises Unsupported beyond int64."""
     found, exact = read.kernel_risk(account, markets), rules.risk(account, markets)
     if found != exact:
@@ -354,7 +361,7 @@ def _interest_change(data: dict[str, Any], fields: Fields, expected: Fields, che
     check.exact("change of open interest", _pair(expected.take("expectedVal")), found)
 
 
-_TESTS: dict[str, Callable[[dict[str, Any], Fields, Fields, Check], None]] = {
+TESTS: dict[str, JudgeTest] = {
     "TestBaseToQuoteQuantums": _conversion,
     "TestQuoteToBaseQuantums": _conversion,
     "TestGetMarginRequirementsInQuoteQuantums": _requirements_of_perpetual,

@@ -24,6 +24,11 @@ class Fields:
     def __contains__(self, name: str) -> bool:
         return name in self._given
 
+    def rest(self) -> dict[str, Any]:
+        """Takes all fields that are left."""
+        left, self._given = self._given, {}
+        return left
+
     def done(self) -> None:
         """Raises Unsupported for a field with a value that nothing has read."""
         left = [name for name, value in self._given.items() if value not in (None, [], {}, 0, "", False)]

@@ -89,7 +89,11 @@ def _margin_cases(data: Any) -> list[Case] | None:
     family = _family(data)
     if family is None:
         return None
-    judge, rows = family
+    return cases(family[0], data, family[1])
+
+
+def cases(judge: Judge, data: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[Case]:
+    """A case for each row of a file, named by its id, its name or its position."""
     names = (str(row.get("id") or row.get("name") or f"vectors[{position}]") for position, row in enumerate(rows))
     return [Case(name, partial(_judge_row, judge, data, row)) for name, row in zip(names, rows)]
 

@@ -7,7 +7,7 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.liquidation.conform import aave, curves, drift, dydx, dydx_prices, mango
+from seawall.liquidation.conform import aave, curves, deleveraging, drift, dydx, dydx_prices, mango, markets
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
@@ -23,6 +23,10 @@ READERS: tuple[Reader, ...] = (
     drift.read,
     mango.read,
     aave.read,
+    deleveraging.liquity_cases,
+    deleveraging.adl_cases,
+    markets.gmx_cases,
+    markets.synthetix_cases,
 )
 
 

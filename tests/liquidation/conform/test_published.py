@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,8 @@ def test_every_figure_is_met(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shared_files_are_met_too(name):
     file = conform.run([shared_dir() / "vectors" / f"{name}.json"]).files[0]
-    assert (file.failures, file.unsupported) == ((), 0)
+    assert file.failures == ()
+    assert all(reason.startswith("disabled in its source") for reason in file.reasons)
 
 
 def leaves(part: object, path: tuple = ()) -> list[tuple]:
@@ -59,13 +61,17 @@ def at(data: object, path: tuple) -> object:
     return data
 
 
-def off(value: object) -> object:
+def off(value: Any) -> object:
     """A figure as wrong as can be noticed: a thousandth off, or one."""
     if isinstance(value, bool):
         return not value
     if isinstance(value, str) and value.lstrip("-").isdigit():
         return str(int(value) + max(2, abs(int(value)) // 1000))
-    return str(float(value) * 1.01 + 1)
+    try:
+        wrong = float(value) * 1.01 + 1
+        return str(wrong) if isinstance(value, str) else wrong
+    except ValueError:
+        return "some-other-reason"
 
 
 def asserted(name: str) -> list[tuple]:
@@ -119,7 +125,7 @@ def test_a_damaged_file_is_judged_or_refused_in_one_line(name, data, tmp_path_fa
 def test_a_figure_that_nobody_here_computes_is_unsupported_never_passed(name, tmp_path):
     document = load(name)
     before = judged(tmp_path, document)
-    path = next(path for path in asserted(name) if str(path[-1]).startswith("expect") or "expect" in map(str, path))
+    path = next(path for path in asserted(name) if str(path[-1]).startswith("expect") or {"expect", "expected"} & set(path))
     outer = path[:-1]
     at(document, outer)["expect_phase_of_the_moon"] = 3
     after = judged(tmp_path, document)

@@ -7,7 +7,19 @@ vector, and each case compares every figure that its source asserts. What it can
 from collections.abc import Iterable
 from pathlib import Path
 
-from seawall.liquidation.conform import aave, curves, deleveraging, drift, dydx, dydx_prices, mango, markets
+from seawall.liquidation.conform import (
+    aave,
+    curves,
+    deleveraging,
+    derive,
+    derive_accounts,
+    drift,
+    dydx,
+    dydx_prices,
+    maker,
+    mango,
+    markets,
+)
 from seawall.margin import conform
 from seawall.margin.conform import Reader, Report
 
@@ -27,6 +39,10 @@ READERS: tuple[Reader, ...] = (
     deleveraging.adl_cases,
     markets.gmx_cases,
     markets.synthetix_cases,
+    maker.dog_cases,
+    maker.clipper_cases,
+    derive.derive_cases,
+    derive_accounts.derive_account_cases,
 )
 
 

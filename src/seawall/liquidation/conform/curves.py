@@ -232,7 +232,7 @@ _REFUSED: dict[str, dict[str, Any]] = {
 
 def _euler_refusal(word: Any, check: Check) -> None:
     """The same request passes, and is turned down once it has the fault and nothing else."""
-    if word not in _REFUSED:
+    if not isinstance(word, str) or word not in _REFUSED:
         raise Unsupported(f"a situation that no rule here reads: {word}")
     rules = soft.SoftRules(300_000, 10_000, cool_off_ns=SECOND_NS)
     offered = soft.offer(Fraction(100), Fraction(4, 10), Fraction(5), Fraction(28, 10), Fraction(3, 10), Fraction(1, 100))

@@ -15,6 +15,7 @@ import numpy as np
 
 from seawall.core.errors import InputError
 from seawall.margin.hedge_search import Search
+from seawall.margin.least_size import least_size
 from seawall.margin.single import Figures, Single
 from seawall.margin.trials import TradingCosts, Trials, most_lots
 
@@ -22,8 +23,6 @@ __all__ = ["Hedge", "Trade", "cheapest_hedge", "hedge_of"]
 
 Array = np.ndarray[Any, Any]
 CANDIDATES_MAX = 24
-EVERY = 64  # sizes up to here are all tried alone; above, they double and the first that passes is bisected
-SECTIONS = 16
 
 
 class Trade(NamedTuple):
@@ -175,9 +174,7 @@ def _closing(trials: Trials) -> Array:
 def _alone(trials: Trials) -> Array | None:
     """The row of the cheapest trade in one candidate that passes, None where none was found.
 
-    Sizes 1 to 64 are all tried, then doubled. Before the first that passes, the boundary is bisected: exact
-    where the requirement is convex in the size. Where none passes, the least shortfall is narrowed down
-    between its neighbours, and what passes on the way is bisected the same.
+    Exact where the requirement is convex in the size (`least_size`).
     """
     best: tuple[int, int, int] | None = None
     for c in range(len(trials.symbols)):
@@ -203,30 +200,7 @@ def _least_size(trials: Trials, c: int, sign: int, most: int) -> int:
         rows[:, c] = sign * sizes
         return trials.free(rows)
 
-    if most < 1:
-        return 0
-    doubled = [EVERY << k for k in range(1, 60) if EVERY << k < most]
-    sizes = np.unique(np.array([*range(1, min(most, EVERY) + 1), *doubled, most], np.int64))
-    found = free(sizes)
-    while not (found >= 0).any():
-        k = int(np.argmax(found))
-        low, high = int(sizes[max(k - 1, 0)]), int(sizes[min(k + 1, len(sizes) - 1)])
-        if high - low <= 2 or (low, high) == (int(sizes[0]), int(sizes[-1])):
-            return 0
-        sizes = np.unique(np.linspace(low, high, SECTIONS + 1).astype(np.int64))
-        found = free(sizes)
-    k = int(np.argmax(found >= 0))
-    low, high = (int(sizes[k - 1]) if k else int(sizes[k]) - 1), int(sizes[k])
-    while high - low > 1:
-        middle = np.unique(np.linspace(low, high, SECTIONS + 1).astype(np.int64)[1:-1])
-        middle = middle[(middle > low) & (middle < high)]
-        passing = np.flatnonzero(free(middle) >= 0)
-        if len(passing):
-            high = int(middle[passing[0]])
-            low = int(middle[passing[0] - 1]) if passing[0] else low
-        else:
-            low = int(middle[-1])
-    return high
+    return least_size(free, most)
 
 
 def _trades(trials: Trials, row: Array) -> tuple[Trade, ...]:

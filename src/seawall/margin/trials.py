@@ -50,6 +50,7 @@ class Trials:
     candidates: symbols, or the most lots by symbol (None: as many as limits allow). Raises InputError where the
     market does not have one, the model cannot margin one, or one has expired.
     Attributes: single, the account over its legs and the candidates'; symbols; lot_cost_micro int64[m];
+    mark_nano int64[m]: what one lot trades at, 0 for inverse contracts; notional_nano int64[m]: index × lot;
     buys, sells int64[m]: the most lots of each; touches float64[m, n]: lots of each leg per lot of a candidate;
     base: the account's figures as it is; asked: how many trials were evaluated.
     """
@@ -82,7 +83,7 @@ class Trials:
         marks = self.single.tables.values[:, 0]
         inverse = np.array([c in self._coin for c in range(count)], bool)
         self._option = (self._own @ (self.single.legs.right != 0)) > 0
-        self._mark = np.where(inverse, 0, self._own @ marks)
+        self.mark_nano = np.where(inverse, 0, self._own @ marks)
         self.lot_cost_micro = self._costs(costs, marks)
         self._limits()
         self._bound(list(candidates.values()), account)
@@ -92,7 +93,7 @@ class Trials:
         int64[T, m] lots; equity is IMPOSSIBLE where limits of values would be exceeded."""
         held = self.lots + self._traded(lots)
         size = np.abs(lots)
-        cash = self.single.cash_nano - lots @ self._mark - size @ (1000 * self.lot_cost_micro)
+        cash = self.single.cash_nano - lots @ self.mark_nano - size @ (1000 * self.lot_cost_micro)
         cash -= ((size + 1) * ((lots < 0) & self._option)).sum(axis=1)
         worth = np.abs(held).astype(np.float64) @ self._worth + np.abs(cash.astype(np.float64))
         fits = worth < VALUE_NANO_MAX
@@ -134,7 +135,7 @@ class Trials:
         return out
 
     def _costs(self, costs: TradingCosts, marks: Array) -> Array:
-        notional = self._own @ self.single.legs.notional_nano
+        self.notional_nano = notional = self._own @ self.single.legs.notional_nano
         linear = notional * (costs.fee_ppm + costs.spread_ppm)
         option = notional * costs.option_fee_ppm + (self._own @ np.abs(marks)) * costs.option_spread_ppm
         ppm = np.where(self._option, option, linear)

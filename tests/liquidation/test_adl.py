@@ -109,6 +109,12 @@ def test_a_delta_neutral_account_is_touched_last():
     assert adl.allocate(parties, 700, 1_000).lots.tolist() == [500, 200]
 
 
+def test_what_a_netting_set_offsets_is_hedged():
+    """A short of 10 in a set that is net short 10, 4, flat, net long 5; and no position at all."""
+    lots, net = np.array([-10, -10, -10, -10, 0]), np.array([-10, -4, 0, 5, -7])
+    assert adl.unhedged_lots(lots, net).tolist() == [10, 4, 0, 0, 0]
+
+
 def test_there_is_no_cliff_where_a_queue_has_one():
     """One lot more of need moves one lot, not an account: largest change of any account over all needs."""
     rng = np.random.default_rng(3)

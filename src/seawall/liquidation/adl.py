@@ -26,7 +26,7 @@ from seawall.core.errors import BadNumber, invariant
 from seawall.core.units import PPM, VALUE_NANO_MAX
 from seawall.liquidation import water
 
-__all__ = ["Allocation", "Parties", "Rules", "allocate", "haircut", "leverage_risk"]
+__all__ = ["Allocation", "Parties", "Rules", "allocate", "haircut", "leverage_risk", "unhedged_lots"]
 
 Int64Array = np.ndarray[Any, np.dtype[np.int64]]
 Recheck = Callable[[Int64Array], Int64Array]
@@ -104,6 +104,15 @@ class Allocation(NamedTuple):
         """closed ÷ needed; 1 where nothing was needed and nothing closed."""
         closed = int(self.lots.sum())
         return Fraction(closed, needed_lots) if needed_lots else Fraction(1 + closed)
+
+
+def unhedged_lots(lots: Int64Array, net_lots: Int64Array) -> Int64Array:
+    """The part of each signed position that its netting set does not offset, at least 0.
+
+    net_lots: the set's net exposure to the underlying in lots of this instrument, signed, the position included.
+    """
+    same: Int64Array = np.where(np.sign(lots) == np.sign(net_lots), np.minimum(np.abs(lots), np.abs(net_lots)), 0)
+    return same
 
 
 def leverage_risk(notional_micro: Int64Array, equity_micro: Int64Array, most: int = 100) -> Int64Array:

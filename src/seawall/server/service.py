@@ -33,7 +33,7 @@ from .looking import Looking
 from .outbox import Outbox, Unavailable
 from .records import SCHEMA, encode, with_facts
 from .recovery import ASKED, Recovered, recover, scoped
-from .tending import BEAT_S, BoardFeed, SnapshotTaken, Snapshotter
+from .tending import BEATS, LATE_S, BoardFeed, SnapshotTaken, Snapshotter
 from .turning import event_of
 
 __all__ = ["Message", "Service", "ServiceConfig", "Unavailable", "Written"]
@@ -272,9 +272,10 @@ class Service(Looking):
         taken_at, taken_seq = time.monotonic(), clearing.sequence
         snapshot: asyncio.Task[Any] | None = None
         while True:
-            await asyncio.sleep(BEAT_S)
-            if self._feed is not None:
-                self._late_rows(self._feed)
+            for _ in range(BEATS):
+                await asyncio.sleep(LATE_S)
+                if self._feed is not None:
+                    self._late_rows(self._feed)
             if config.clock_every_s and self._clock() - clearing.at_ns > config.clock_every_s * 1e9:
                 with contextlib.suppress(Unavailable):
                     self._apply(wire.Clock(), "", "")

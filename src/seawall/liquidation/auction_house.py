@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from seawall.core.errors import InputError, StaleEvent
+from seawall.core.errors import InputError, StaleEvent, invariant
 from seawall.liquidation.auction_events import (
     BackstopDue,
     Bid,
@@ -27,7 +27,7 @@ from seawall.liquidation.auction_events import (
 )
 from seawall.liquidation.auction_parts import ActiveList, Breaker, Clock, Holes
 
-__all__ = ["FUND", "House", "OpenSale"]
+__all__ = ["FUND", "House", "HouseState", "OpenSale"]
 
 FUND = "liquidation fund"
 """Takes penalties and fees that no keeper claims; pays bidders for accounts below nothing. The waterfall fills it."""
@@ -55,6 +55,17 @@ class OpenSale(Protocol):
 
 
 S = TypeVar("S", bound=OpenSale)
+
+
+class HouseState(msgspec.Struct, Generic[S], frozen=True):
+    """All that a house remembers, for a snapshot: with the events after it the same outcomes follow."""
+
+    now_ns: int
+    next_number: int
+    sales: tuple[S, ...]
+    breaker: Breaker
+    stale: tuple[str, ...]
+    pending: tuple[Bid, ...]
 
 
 class House(ABC, Generic[S]):
@@ -97,6 +108,27 @@ class House(ABC, Generic[S]):
         if handle is None:
             raise InputError("auction event", type(event).__name__, "an event of auctions")
         return out + handle(event)
+
+    def state(self) -> HouseState[S]:
+        """The present state; open auctions in the order in which they are listed."""
+        return HouseState(
+            self.now_ns,
+            self.next_number,
+            tuple(self.sales[number] for number in self.active.numbers),
+            self.breaker,
+            tuple(sorted(self.stale)),
+            tuple(bid for bids in self.pending.values() for bid in bids),
+        )
+
+    def restore(self, state: HouseState[S]) -> None:
+        """Puts a new house where another was; its rules and caps are its own."""
+        invariant(not self.sales and not self.now_ns, "only a new house is restored")
+        for sale in state.sales:
+            self._open(sale)
+        self.now_ns, self.next_number, self.breaker = state.now_ns, state.next_number, state.breaker
+        self.stale = set(state.stale)
+        for bid in state.pending:
+            self.pending.setdefault(bid.auction, []).append(bid)
 
     # ------------------------------------------------------------------ what the subclass says
 

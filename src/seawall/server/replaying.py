@@ -49,7 +49,8 @@ def lived(folder: Path, events: int, accounts: int) -> tuple[str, float]:
     with Journal.open(folder, schema=SCHEMA) as journal:
         for number in range(accounts):
             pending.append(_applied(clearing, ev.Open(at_ns=START_NS, account=_name(number)), ""))
-            money = ev.Deposit(at_ns=START_NS, account=_name(number), asset="USD", amount=50_000 * 10**6)
+        for number in range(accounts):
+            money = ev.Deposit(at_ns=START_NS, account=_name(number), asset="USD", amount=1_000 * 10**6)
             pending.append(_applied(clearing, money, ""))
         began = time.perf_counter()
         for key, event in _day(events, accounts):
@@ -75,7 +76,7 @@ def recovered(folder: Path, capacity: int) -> tuple[Clearing, Any, float]:
 
 
 def genesis() -> Genesis:
-    """Three perpetuals under the portfolio model."""
+    """Three perpetuals, cross margin."""
     market = {
         "as_of": "2023-11-14T22:13:20Z",
         "settlement": "USD",

@@ -23,7 +23,7 @@ PATIENCE_S = 900.0
 
 def measure(setting: Setting, names: set[str]) -> list[Measure]:
     """The one measure."""
-    events, accounts = (10_000, 200) if setting.quick else (1_000_000, 50_000)
+    events, accounts = (10_000, 200) if setting.quick else (500_000, 20_000)
     setting.say(f"service recovery: living {events:,} events of {accounts:,} accounts, then recovering them")
     line = [sys.executable, "-m", "seawall.server.replaying", str(events), str(accounts)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, env=child_environment())

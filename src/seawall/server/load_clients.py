@@ -1,7 +1,7 @@
 """The clients of the load: a hundred WebSockets in one process, as cheap as they can be made, so that the service is measured.
 
 Open loop: a question is due at its time whatever became of those before, and its latency runs from there. Meanwhile prices tick, and
-one price in ten turns the status of an account over; how long until that decision is here is the second latency. One plain loop over
+every other price turns the status of an account over; how long until that decision is here is the second latency. One plain loop over
 `select`, which waits to the microsecond: a client that spun until the next question is due would take one core of the machine that the
 service runs on.
 """
@@ -25,13 +25,13 @@ __all__ = ["main"]
 CONNECTIONS = 100
 TICKS_PER_S = 50
 WARM_S = 2.0
-PROBES_EVERY = 10
+PROBES_EVERY = 2
 PATIENCE_S = 60.0
 PRICES = {"BTC": 100_000.0, "ETH": 3_500.0, "SOL": 200.0, "BNB": 1_100.0, "XRP": 2.4}
 
 
 class _Market:
-    """Prices at their pace; every tenth is the probe's, and its decision is waited for on the stream."""
+    """Prices at their pace; every other one is the probe's, and its decision is waited for on the stream."""
 
     def __init__(self, url: str, keys: dict[str, str], rng: random.Random) -> None:
         self.writer = Wire(url, "/v1/ws", keys["risk"])

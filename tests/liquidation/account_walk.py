@@ -220,5 +220,5 @@ class Walk:
                 )
         worth = value_of(sale.legs, sale.cash_micro)
         if len(same) == 1:
-            assert 0 <= got - 1000 * (worth * fill.amount // PPB) < 2000  # a micro, and the odd one of a whole
+            assert 0 <= got - 1000 * (worth * fill.amount // PPB) < 1000  # the nano of its positions
 

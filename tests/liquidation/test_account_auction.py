@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from liquidation.account_walk import FEES, Walk, health_of
@@ -324,6 +324,7 @@ def test_a_snapshot_and_the_journal_after_it_give_the_same_outcomes_and_the_same
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
+@example(seed=887)  # two bids of an account sold whole got no lot, and what their shares rounded away was given to the third
 def test_every_invariant_holds_on_random_walks(seed):
     walk = Walk(seed)
     for _ in range(250):

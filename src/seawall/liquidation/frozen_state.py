@@ -19,13 +19,20 @@ from seawall.core.errors import UnreadableFile, invariant
 from seawall.liquidation.adl_index import Position, SideIndex
 from seawall.liquidation.backstop import Inventory, Terms, Vault
 from seawall.liquidation.claims import DeferredClaims
+from seawall.liquidation.closing_events import Held, Order, Slice
+from seawall.liquidation.closing_events import Look as ClosingLook
+from seawall.liquidation.closing_state import ClosingState
 from seawall.liquidation.drawdown import Drawdown, RollingMax
 from seawall.liquidation.funds import Caps, GlobalFund, Tranche
+from seawall.liquidation.layers import Winner
 from seawall.liquidation.pool import Deposit, SharedPool
 
 __all__ = ["digest", "dump", "load"]
 
-_STRUCTS: dict[str, type[msgspec.Struct]] = {c.__name__: c for c in (Caps, Deposit, Inventory, Position, Terms)}
+_STRUCTS: dict[str, type[msgspec.Struct]] = {
+    c.__name__: c
+    for c in (Caps, ClosingLook, ClosingState, Deposit, Held, Inventory, Order, Position, Slice, Terms, Winner)
+}
 _MACHINES: dict[str, type] = {
     c.__name__: c for c in (DeferredClaims, Drawdown, GlobalFund, RollingMax, SharedPool, SideIndex, Tranche, Vault)
 }
@@ -83,7 +90,8 @@ def _thaw(frozen: Any) -> Any:
     if kind == "d":
         return {_thaw(key): _thaw(item) for key, item in rest[0]}
     if kind == "s":
-        return _STRUCTS[rest[0]](*(_thaw(item) for item in rest[1]))
+        cls = _STRUCTS[rest[0]]
+        return cls(**dict(zip(cls.__struct_fields__, (_thaw(item) for item in rest[1]), strict=True)))
     if kind != "m":
         raise ValueError(f"an unknown kind {kind!r}")
     made: Any = object.__new__(_MACHINES[rest[0]])

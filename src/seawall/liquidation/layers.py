@@ -7,7 +7,7 @@ an event too: `Advance` pays the exits that are due, and every other event refus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -37,6 +37,7 @@ __all__ = [
     "Shortfall",
     "TakeOver",
     "Winner",
+    "check_winners",
 ]
 
 T = TypeVar("T")
@@ -246,8 +247,7 @@ class Layers:
         tranche = _of(self.tranches, event.market, "market")
         names = [winner.name for winner in event.winners]
         columns = [(w.profit_micro, w.cap_micro, w.risk_ppm) for w in event.winners]
-        if len(set(names)) != len(names) or any(not 0 <= risk < 2**40 or abs(p) >= 2**61 for p, _, risk in columns):
-            raise BadNumber("shortfall, winners", f"{len(names)} rows", "each once, profits and risks in range")
+        check_winners(event.winners)
         profit, cap, risk = (np.array(column, np.int64) for column in zip(*columns)) if columns else ([np.zeros(0, np.int64)] * 3)
         most = np.where(risk > 0, np.clip(cap, 0, np.maximum(profit, 0)), 0)
 
@@ -269,6 +269,13 @@ class Layers:
             {name: max(0, gain) for name, (gain, _, _) in zip(names, columns)},
         )
         return Outcome(settled.moves, settled)
+
+
+def check_winners(winners: Sequence[Winner]) -> None:
+    """Raises BadNumber where one is there twice or has figures out of range."""
+    wrong = any(not 0 <= each.risk_ppm < 2**40 or abs(each.profit_micro) >= 2**61 for each in winners)
+    if wrong or len({each.name for each in winners}) != len(winners):
+        raise BadNumber("shortfall, winners", f"{len(winners)} rows", "each once, profits and risks in range")
 
 
 def _of(found: Mapping[str, T], name: str, what: str) -> T:

@@ -12,6 +12,7 @@ import numpy as np
 from seawall.core.errors import invariant
 from seawall.liquidation import adl, adl_queues
 from seawall.liquidation.claims import DeferredClaims
+from seawall.liquidation.closing_state import bankruptcy_losses
 from seawall.liquidation.funds import Caps, GlobalFund, Tranche
 from seawall.liquidation.transfers import Transfer
 from seawall.liquidation.waterfall import FromFund, FromTranche, Source, settle_shortfall
@@ -92,12 +93,10 @@ def broken_leg(run: Run, account: int) -> list[Broken]:
     world = run.world
     short = -world.equity_nano(account)
     rows = world.open_rows(account)
-    gross = [abs(int(world.lots[row])) * int(world.mark_nano[world.leg[row]]) for row in rows]
+    held = [(int(world.lots[row]), int(world.mark_nano[world.leg[row]])) for row in rows]
     out = []
-    for row, worth in zip(rows, gross):
-        lots, leg = int(world.lots[row]), int(world.leg[row])
-        loss = -(-short * worth // (sum(gross) * abs(lots))) if short > 0 else 0
-        mark = int(world.mark_nano[leg])
+    for row, (lots, mark), loss in zip(rows, held, bankruptcy_losses(max(short, 0), held)):
+        leg = int(world.leg[row])
         out.append(Broken(row, leg, lots, loss, mark + (loss if lots > 0 else -loss)))
     return out
 

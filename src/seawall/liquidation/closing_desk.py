@@ -1,0 +1,243 @@
+"""Closings of many accounts over one auction house and one set of last layers, as a single fold.
+
+`apply(event)` gives an event to the closing that it concerns, carries out what that commands, in the same step, and feeds
+the answers back; what leaves are orders, reports, transfers and deliveries. One number, one step: an event that was applied
+does nothing when it comes again, and a snapshot holds closings, house and layers together, so that a process which dies
+anywhere pays nothing twice and forgets nothing: with its journal it ends in the same hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from seawall.core.errors import BadNumber, InputError, StaleEvent, UnknownKey
+from seawall.core.units import PPM
+from seawall.liquidation import frozen_state, reserve, router
+from seawall.liquidation import layers as last
+from seawall.liquidation.account_auction import AccountAuctions, AccountSale, Look
+from seawall.liquidation.auction_events import Bid, Cancel, Oracle, Restart, SetBreaker, Settle, Sold
+from seawall.liquidation.auction_house import FUND, HouseState
+from seawall.liquidation.closing import Closing
+from seawall.liquidation.closing_events import Command, Filled, HandOver, PlaceOrder, Renew
+from seawall.liquidation.closing_events import Look as AccountLook
+from seawall.liquidation.closing_state import ClosingRules
+from seawall.liquidation.routes.route import Route
+from seawall.liquidation.severity import plan_wave
+from seawall.liquidation.transfers import Delivery, Transfer, pay
+
+__all__ = ["ClosingDesk", "ToHouse", "bearable_lots", "fill"]
+
+_HOUSE_EVENTS = (Bid, Oracle, Restart, SetBreaker, Settle)
+
+
+class ToHouse(msgspec.Struct, frozen=True, tag="to-house", kw_only=True):
+    """An event for the auction house: a bid, the end of a tick, an oracle's state, the breaker."""
+
+    number: int
+    at_ns: int
+    event: Any
+
+
+class ClosingDesk:
+    """fee_ppm: liquidation fee of the slices, within the reserve. rules_of: rules of an account's closing. Buckets must be
+    known to house and layers. Raises InputError (UnknownKey, BadNumber, StaleEvent): then nothing has changed."""
+
+    def __init__(
+        self, house: AccountAuctions, layers: last.Layers, rules_of: Callable[[str], ClosingRules], fee_ppm: int = 5_000
+    ) -> None:
+        self.house, self.layers, self.rules_of, self.fee_ppm = house, layers, rules_of, fee_ppm
+        self.closings: dict[str, Closing] = {}
+        self.number = self.now_ns = 0
+
+    def apply(self, event: Any) -> list[Any]:
+        """One event of the journal."""
+        if event.number <= self.number:
+            return []
+        if event.at_ns < self.now_ns:
+            raise StaleEvent("closing desk", str(event.at_ns), f"a time of at least {self.now_ns}")
+        if isinstance(event, ToHouse):
+            if type(event.event) not in _HOUSE_EVENTS or event.event.at_ns != event.at_ns:
+                raise InputError("closing desk", type(event.event).__name__, "an event of the house, of the same time")
+            return self._advance(event) + self._house(event.event)
+        closing = self._closing(event)
+        order = next((x for x in closing.state.orders if x.id == getattr(event, "order", "")), None)
+        version = closing.state.version
+        outcomes = closing.apply(event)  # refuses before anything else has changed
+        self.closings[event.account] = closing
+        out = self._advance(event) + self._carry_out(outcomes)
+        if isinstance(event, Filled) and order is not None and order.lane == "slice" and closing.state.version > version:
+            out += self._fee(closing, event, order.price_nano)
+        return out
+
+    def _advance(self, event: Any) -> list[Any]:
+        """Time passes for the layers: exits that are due are paid."""
+        self.number, self.now_ns = event.number, event.at_ns
+        return list(self.layers.apply(event.at_ns, last.Advance()).moves)
+
+    # ------------------------------------------------------------------ state
+
+    def snapshot(self) -> bytes:
+        """Everything, as bytes."""
+        return frozen_state.dump(
+            {
+                "number": self.number,
+                "now_ns": self.now_ns,
+                "closings": {name: closing.state for name, closing in self.closings.items()},
+                "layers": self.layers.machines(),
+                "house": msgspec.json.encode(self.house.state()).decode(),
+            }
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Goes on from a snapshot of a desk of the same rules."""
+        found = frozen_state.load(data)
+        self.number, self.now_ns = found["number"], found["now_ns"]
+        self.layers.restore(found["layers"])
+        self.layers.now_ns = found["layers"]["now_ns"]
+        house = AccountAuctions(self.house.rules, self.house.holes.total_micro, self.house.asset)
+        house.restore(msgspec.json.decode(found["house"], type=HouseState[AccountSale]))
+        self.house = house
+        self.closings = {name: Closing(name, self.rules_of(name), state) for name, state in found["closings"].items()}
+
+    def digest(self) -> str:
+        """SHA-256 of the snapshot: equal states, equal hashes."""
+        return hashlib.sha256(self.snapshot()).hexdigest()
+
+    def _closing(self, event: Any) -> Closing:
+        closing = self.closings.get(event.account)
+        if closing is None:
+            rules = self.rules_of(event.account)
+            if rules.bucket not in self.house.rules or rules.bucket not in self.layers.vaults:
+                raise UnknownKey("closing desk, bucket", rules.bucket, "one of the auction house and of the last layers")
+            closing = Closing(event.account, rules)
+        if isinstance(event, AccountLook):
+            if event.market not in self.layers.tranches:
+                raise UnknownKey("closing desk, market", event.market, "one with a tranche")
+            last.check_winners(event.winners)
+        return closing
+
+    # ------------------------------------------------------------------ commands
+
+    def _carry_out(self, outcomes: Sequence[Any]) -> list[Any]:
+        out: list[Any] = []
+        for outcome in outcomes:
+            if not isinstance(outcome, Command):
+                out.append(outcome)
+                continue
+            moves, said = self._execute(outcome)
+            out += moves
+            out += self._carry_out(self.closings[outcome.account].answer(outcome.id, said))
+        return out
+
+    def _execute(self, command: Command) -> tuple[list[Any], Any]:
+        event = command.event
+        if isinstance(event, last.Shortfall):
+            done = self.layers.apply(self.now_ns, event)
+            return list(done.moves), done.report
+        if isinstance(event, HandOver):
+            return self._hand_over(event)
+        if isinstance(event, Renew):
+            sale = self.house.sales[event.auction]
+            event = Look(
+                auction=event.auction, version=sale.version, legs=event.legs, cash_micro=event.cash_micro,
+                health_micro=event.health_micro, at_ns=self.now_ns,
+            )  # fmt: skip
+        return self._house(event), None
+
+    def _house(self, event: Any) -> list[Any]:
+        """An event to the house; every closing hears what it said, and the fund's side of it goes through the layers."""
+        markets = {c.state.auction: c.state.look.market for c in self.closings.values() if c.state.auction and c.state.look}
+        said = self.house.apply(event)
+        for closing in self.closings.values():
+            closing.news(said)
+        out: list[Any] = []
+        auction = 0
+        for outcome in said:
+            out.append(outcome)
+            if isinstance(outcome, Sold):
+                auction = outcome.auction
+            elif isinstance(outcome, Transfer) and FUND in (outcome.payer, outcome.payee):
+                out += self._fund(outcome, markets.get(auction, ""))
+        return out
+
+    def _fund(self, move: Transfer, market: str) -> list[Any]:
+        """The auctions' fund keeps nothing: fees go on to the global fund, pay for bidders comes from the layers."""
+        if move.payee == FUND:
+            return list(self.layers.apply(self.now_ns, last.Income(FUND, move.amount_micro)).moves)
+        done = self.layers.apply(self.now_ns, last.Shortfall(market, FUND, move.amount_micro, "auctions"))
+        return [*done.moves, *getattr(done.report, "events", ())]
+
+    def _hand_over(self, event: HandOver) -> tuple[list[Any], bool | None]:
+        """All positions or none. Whoever owns the account keeps the auction's floor of its equity; the rest is margin."""
+        out: list[Any] = []
+        if event.auction:
+            out += self._house(Cancel(auction=event.auction, at_ns=self.now_ns, cause="backstop"))
+            if any(isinstance(each, Sold) and each.auction == event.auction for each in out):
+                return out, None  # bids of the tick before came first: what is left is for the next look to say
+        held = [each for each in event.positions if each.lots]
+        kept = max(event.equity_micro, 0) * self.house.rules[event.bucket].floor_ppm // PPM
+        margin = max(0, event.equity_micro - kept - len(held))  # a micro for the rounding of each delivery
+        weights = [max(each.maintenance_micro, 0) + 1 for each in held]
+        takes = [
+            last.TakeOver(event.bucket, event.account, each.symbol, each.lots, each.mark_nano, part, each.maintenance_micro)
+            for each, part in zip(held, reserve.allocate(margin, weights))
+        ]
+        # the providers' cover is looked at as each comes in, so a copy is asked first: a hedge is never taken by halves
+        trial = last.Layers(self.layers.config)
+        trial.restore(frozen_state.load(frozen_state.dump(self.layers.machines())))
+        try:
+            for take in takes:
+                trial.apply(self.now_ns, take)
+        except BadNumber:
+            return out, False
+        inventory = f"inventory:{event.bucket}"
+        for each, take in zip(held, takes):
+            nano = each.lots * each.mark_nano
+            out.append(Delivery(event.account, inventory, each.symbol, each.lots, "backstop"))
+            out += pay(inventory, event.account, self.house.asset, max(nano // 1000, 0), "backstop")
+            out += pay(event.account, inventory, self.house.asset, max(-(nano // 1000), 0), "backstop")
+            out += self.layers.apply(self.now_ns, take).moves
+        return out, True
+
+    def _fee(self, closing: Closing, event: Filled, reserve_nano: int) -> list[Any]:
+        """The liquidation fee of a slice, never beyond its reserve, to the market's tranche."""
+        look = closing.state.look
+        fee = reserve.capped_fee(event.proceeds_micro, -(event.lots * reserve_nano // 1000), self.fee_ppm)
+        if look is None or not fee:
+            return []
+        return list(self.layers.apply(self.now_ns, last.Income(closing.account, fee, look.market)).moves)
+
+
+def fill(placed: PlaceOrder, routes: Sequence[Route], number: int, at_ns: int) -> Filled:
+    """Carries an order out now, over the routes at the best net price, and closes it: what is left is for a later plan."""
+    order = placed.order
+    side = 1 if order.lots > 0 else -1
+    done = router.route(routes, side, abs(order.lots), order.limit_nano)
+    return Filled(
+        number=number, account=placed.account, at_ns=at_ns, order=order.id, lots=side * done.lots,
+        proceeds_micro=done.proceeds_micro, done=True,
+    )  # fmt: skip
+
+
+def bearable_lots(
+    positions: Sequence[tuple[str, int, int]], losses: Sequence[int], funds_micro: int, routes: Mapping[str, Sequence[Route]]
+) -> dict[str, int]:
+    """Of (symbol, signed lots, mark) with their bankruptcy losses: the lots that the market takes at a cost which `funds`
+    can pay, position by position, none of the money counted twice."""
+    out: dict[str, int] = {}
+    for (symbol, lots, mark), loss in zip(positions, losses):
+        side = -1 if lots > 0 else 1
+        at = routes[symbol]
+
+        def quote(size: int, side: int = side, at: Sequence[Route] = at) -> tuple[int, int]:
+            planned = router.plan(at, side, size)
+            return planned.lots, planned.proceeds_micro
+
+        wave = plan_wave(side, abs(lots), max(mark - side * loss, 0), max(funds_micro, 0), quote)
+        out[symbol] = wave.market_lots
+        funds_micro -= wave.cost_micro
+    return out

@@ -14,11 +14,9 @@ from seawall.core.times import SECOND_NS
 from seawall.liquidation import closing_events as ev
 from seawall.liquidation import layers as last
 from seawall.liquidation.auction_events import BackstopDue, Ended, Refused, SetBreaker, Settle, Started
-from seawall.liquidation.closing_desk import ClosingDesk, ToHouse, bearable_lots, fill
+from seawall.liquidation.closing_desk import ClosingDesk, ToHouse
 from seawall.liquidation.closing_state import ClosingRules, bankruptcy_losses
 from seawall.liquidation.layers import Winner
-from seawall.liquidation.routes.book import OrderBook
-from seawall.liquidation.routes.route import SELL
 from seawall.liquidation.transfers import Delivery, Transfer, net
 from seawall.liquidation.waterfall import Layer, LayerUsed
 
@@ -71,6 +69,17 @@ def slices(lots: int = -400, reserve: int = 960_000_000) -> dict[str, Any]:
 def to_auction(one: One, equity: int = 40) -> list[Any]:
     one.look(0, equity)
     return one.look(70, equity)
+
+
+def test_pacing_never_leaves_dust():
+    one = One()
+    rules = ClosingRules(bucket="alts", dust_micro=50 * UNIT)
+    one.desk.rules_of = lambda _: rules
+    one.look(0, 49)
+    for room, sold in ((970, 950), (950, 950), (1_000, 1_000)):
+        (placed,) = of(ev.PlaceOrder, one.look(5, 45, room_lots={"X": room}, **slices(-1_000)))
+        assert placed.order.lots == -sold
+        one.fill(5, placed.order, 0)
 
 
 # ---------------------------------------------------------------------------------------------- each way to rest
@@ -293,21 +302,3 @@ def test_bankruptcy_prices_cover_the_shortage_and_a_solvent_account_gives_up_no_
     assert short <= covered < short + sum(lots)
     given_up = -sum(n * loss for n, loss in zip(lots, bankruptcy_losses(-short, positions)))
     assert short - sum(lots) < given_up <= short
-
-
-def test_orders_go_over_the_routes_and_waves_count_the_funds_once():
-    def books() -> dict[str, list[Any]]:
-        out = {}
-        for symbol in ("X", "Y"):
-            book = OrderBook(symbol)
-            book.add(1, "maker", -SELL, 1_000_000_000, 100)
-            book.add(2, "maker", -SELL, 900_000_000, 1_000)
-            out[symbol] = [book]
-        return out
-
-    order = ev.Order("a/1/1", "X", -500, 950_000_000, 0, "slice")
-    done = fill(ev.PlaceOrder("a", order), books()["X"], 7, 9)
-    assert (done.lots, done.proceeds_micro, done.done, done.number) == (-100, 100 * UNIT, True, 7)
-    # no loss on paper: 100 lots at the mark, then 0.1 a lot for the funds: 20 pay 200 of X and leave nothing for Y's
-    positions = [("X", 300, 10**9), ("Y", 150, 10**9)]
-    assert bearable_lots(positions, [0, 0], 20 * UNIT, books()) == {"X": 300, "Y": 100}

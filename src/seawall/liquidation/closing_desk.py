@@ -9,27 +9,25 @@ anywhere pays nothing twice and forgets nothing: with its journal it ends in the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from seawall.core.errors import BadNumber, InputError, StaleEvent, UnknownKey
 from seawall.core.units import PPM
-from seawall.liquidation import frozen_state, reserve, router
+from seawall.liquidation import frozen_state, reserve
 from seawall.liquidation import layers as last
 from seawall.liquidation.account_auction import AccountAuctions, AccountSale, Look
 from seawall.liquidation.auction_events import Bid, Cancel, Oracle, Restart, SetBreaker, Settle, Sold
 from seawall.liquidation.auction_house import FUND, HouseState
 from seawall.liquidation.closing import Closing
-from seawall.liquidation.closing_events import Command, Filled, HandOver, PlaceOrder, Renew
+from seawall.liquidation.closing_events import Command, Filled, HandOver, Renew
 from seawall.liquidation.closing_events import Look as AccountLook
 from seawall.liquidation.closing_state import ClosingRules
-from seawall.liquidation.routes.route import Route
-from seawall.liquidation.severity import plan_wave
 from seawall.liquidation.transfers import Delivery, Transfer, pay
 
-__all__ = ["ClosingDesk", "ToHouse", "bearable_lots", "fill"]
+__all__ = ["ClosingDesk", "ToHouse"]
 
 _HOUSE_EVENTS = (Bid, Oracle, Restart, SetBreaker, Settle)
 
@@ -210,34 +208,3 @@ class ClosingDesk:
         if look is None or not fee:
             return []
         return list(self.layers.apply(self.now_ns, last.Income(closing.account, fee, look.market)).moves)
-
-
-def fill(placed: PlaceOrder, routes: Sequence[Route], number: int, at_ns: int) -> Filled:
-    """Carries an order out now, over the routes at the best net price, and closes it: what is left is for a later plan."""
-    order = placed.order
-    side = 1 if order.lots > 0 else -1
-    done = router.route(routes, side, abs(order.lots), order.limit_nano)
-    return Filled(
-        number=number, account=placed.account, at_ns=at_ns, order=order.id, lots=side * done.lots,
-        proceeds_micro=done.proceeds_micro, done=True,
-    )  # fmt: skip
-
-
-def bearable_lots(
-    positions: Sequence[tuple[str, int, int]], losses: Sequence[int], funds_micro: int, routes: Mapping[str, Sequence[Route]]
-) -> dict[str, int]:
-    """Of (symbol, signed lots, mark) with their bankruptcy losses: the lots that the market takes at a cost which `funds`
-    can pay, position by position, none of the money counted twice."""
-    out: dict[str, int] = {}
-    for (symbol, lots, mark), loss in zip(positions, losses):
-        side = -1 if lots > 0 else 1
-        at = routes[symbol]
-
-        def quote(size: int, side: int = side, at: Sequence[Route] = at) -> tuple[int, int]:
-            planned = router.plan(at, side, size)
-            return planned.lots, planned.proceeds_micro
-
-        wave = plan_wave(side, abs(lots), max(mark - side * loss, 0), max(funds_micro, 0), quote)
-        out[symbol] = wave.market_lots
-        funds_micro -= wave.cost_micro
-    return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from seawall.core.times import SECOND_NS
 from seawall.liquidation import closing_events as ev
 from seawall.liquidation import layers as last
 from seawall.liquidation.auction_events import BackstopDue, Ended, Refused, SetBreaker, Settle, Started
+from seawall.liquidation.closing import Closing
 from seawall.liquidation.closing_desk import ClosingDesk, ToHouse
 from seawall.liquidation.closing_state import ClosingRules, bankruptcy_losses
 from seawall.liquidation.layers import Winner
@@ -246,6 +248,31 @@ def test_errors_leave_everything_as_it_was():
     desk = ClosingDesk(one.desk.house, one.desk.layers, lambda _: ClosingRules(bucket="nowhere"))
     with pytest.raises(UnknownKey, match="bucket"):
         desk.apply(ev.Flatten(number=1, account="b", at_ns=9 * S))
+
+
+def test_a_closing_alone_does_nothing_twice_and_takes_no_strange_events():
+    closing = Closing("a", ClosingRules(bucket="alts"))
+    held = (ev.Held("X", 1_000, 10**9, 50 * UNIT),)
+    look = ev.Look(
+        number=3, account="a", at_ns=0, version=0, positions=held, equity_micro=49 * UNIT, maintenance_micro=50 * UNIT, market="ALT"
+    )
+    assert stages(closing.apply(look)) == ["RESCUE"]
+    state = closing.state
+    assert closing.apply(look) == closing.apply(msgspec.structs.replace(look, number=2, equity_micro=0)) == []
+    assert closing.state is state
+    for strange in (msgspec.structs.replace(look, account="b", number=9), SetBreaker(level=1, at_ns=0)):
+        with pytest.raises(InputError, match="this account's closing"):
+            closing.apply(strange)
+
+
+def test_an_account_that_recovered_in_its_auction_may_be_auctioned_again():
+    one = One()
+    to_auction(one)
+    one.look(71, 39)
+    assert [each.cause for each in of(Ended, one.look(72, 50))] == ["healthy"]
+    out = one.look(73, 40)
+    assert len(of(Started, out)) == 1
+    assert stages(out) == []
 
 
 # ---------------------------------------------------------------------------------------------- properties

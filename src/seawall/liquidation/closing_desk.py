@@ -19,7 +19,7 @@ from seawall.core.units import PPM
 from seawall.liquidation import frozen_state, reserve
 from seawall.liquidation import layers as last
 from seawall.liquidation.account_auction import AccountAuctions, AccountSale, Look
-from seawall.liquidation.auction_events import Bid, Cancel, Oracle, Restart, SetBreaker, Settle, Sold
+from seawall.liquidation.auction_events import Bid, Cancel, Ended, Oracle, Restart, SetBreaker, Settle, Sold, Started
 from seawall.liquidation.auction_house import FUND, HouseState
 from seawall.liquidation.closing import Closing
 from seawall.liquidation.closing_events import Command, Filled, HandOver, Renew
@@ -50,6 +50,7 @@ class ClosingDesk:
         self.house, self.layers, self.rules_of, self.fee_ppm = house, layers, rules_of, fee_ppm
         self.closings: dict[str, Closing] = {}
         self.number = self.now_ns = 0
+        self._owners: dict[int, str] = {}  # of the auctions that run
 
     def apply(self, event: Any) -> list[Any]:
         """One event of the journal."""
@@ -100,6 +101,7 @@ class ClosingDesk:
         house.restore(msgspec.json.decode(found["house"], type=HouseState[AccountSale]))
         self.house = house
         self.closings = {name: Closing(name, self.rules_of(name), state) for name, state in found["closings"].items()}
+        self._owners = {c.state.auction: name for name, c in self.closings.items() if c.state.auction}
 
     def digest(self) -> str:
         """SHA-256 of the snapshot: equal states, equal hashes."""
@@ -147,19 +149,22 @@ class ClosingDesk:
         return self._house(event), None
 
     def _house(self, event: Any) -> list[Any]:
-        """An event to the house; every closing hears what it said, and the fund's side of it goes through the layers."""
-        markets = {c.state.auction: c.state.look.market for c in self.closings.values() if c.state.auction and c.state.look}
-        said = self.house.apply(event)
-        for closing in self.closings.values():
-            closing.news(said)
+        """An event to the house; the closings concerned hear what it said, and the fund's side of it goes through the layers."""
         out: list[Any] = []
-        auction = 0
-        for outcome in said:
+        market = ""
+        for outcome in self.house.apply(event):
             out.append(outcome)
-            if isinstance(outcome, Sold):
-                auction = outcome.auction
+            if isinstance(outcome, Started):
+                self._owners[outcome.auction] = outcome.owner
+            closing = self.closings.get(self._owners.get(getattr(outcome, "auction", 0), ""))
+            if closing is not None:
+                closing.news([outcome])
+            if isinstance(outcome, Ended):
+                self._owners.pop(outcome.auction, None)
+            elif isinstance(outcome, Sold) and closing is not None and closing.state.look is not None:
+                market = closing.state.look.market
             elif isinstance(outcome, Transfer) and FUND in (outcome.payer, outcome.payee):
-                out += self._fund(outcome, markets.get(auction, ""))
+                out += self._fund(outcome, market)
         return out
 
     def _fund(self, move: Transfer, market: str) -> list[Any]:

@@ -197,6 +197,16 @@ def test_where_nobody_takes_it_the_funds_pay_for_the_market_and_the_rest_is_dele
     assert net(of(Transfer, out))["a", "USD"] == 50 * UNIT
 
 
+def test_what_a_wave_cost_the_funds_is_not_charged_to_those_who_are_deleveraged_later():
+    one = One(tranche=100)
+    one.number += 1
+    one.desk.apply(ToHouse(number=one.number, at_ns=0, event=SetBreaker(level=1, at_ns=0)))
+    (market,) = of(ev.PlaceOrder, one.look(1, -100, bearable_lots={"X": 1_000}))
+    one.fill(1, market.order, -300, 0.95)  # 300 · (1.10 − 0.95) = 45 are the funds', 15 of them beyond the mark
+    (cut,) = of(ev.Deleverage, one.look(2, -115, lots=700))
+    assert (cut.order.lots, cut.order.price_nano) == (-700, 1_100_000_000)
+
+
 def test_a_solvent_account_that_nobody_takes_is_offered_at_its_bankruptcy_price():
     one = One()
     one.look(0, 40)

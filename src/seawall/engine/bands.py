@@ -22,11 +22,12 @@ from seawall.engine.pieces import (
     STAGE,
     UNDERLYING,
     USES_NEAR,
+    YOUNGER_LOW,
     leg_lots,
     profile,
     size_of,
 )
-from seawall.engine.state import NEAR, PRESENT, RING, SPAN
+from seawall.engine.state import BUILT, NEAR, PRESENT, RING, SPAN
 from seawall.kernels import cells
 from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import tables_at
@@ -72,7 +73,10 @@ def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, j
         piece = scratch.pieces[i]
         u = piece[UNDERLYING]
         node = nodes.key[u, width, PRESENT]
-        off_low, off_high = _offs(kind, tables, scratch, i, NODES_LOW)
+        made = nodes.made_ns[u, width]
+        made_ns = min(made[node & (RING - 1)], made[(node + SPAN) & (RING - 1)])
+        younger_ns = np.float64(made_ns - nodes.times[u, BUILT])
+        off_low, off_high = _offs(kind, tables, scratch, i, NODES_LOW, younger_ns)
         near = piece[USES_NEAR] > 0
         for side in range(2):
             ring = (node + SPAN * side) & (RING - 1)
@@ -120,10 +124,13 @@ def _take_gaps(x, out):
 
 
 @once
-def _offs(kind, tables, scratch, i, slack_from):
-    """What the bounds from below and from above may be off by for a piece's slack."""
+def _offs(kind, tables, scratch, i, slack_from, younger_ns):
+    """What the bounds from below and from above may be off by for a piece's slack, at nodes made `younger_ns` after
+    those that it is reckoned from."""
     share = charge_share(tables.underlying_params[scratch.pieces[i, UNDERLYING]], kind)
-    low, high = scratch.slack[i, slack_from], scratch.slack[i, slack_from + 1]
+    slack = scratch.slack[i]
+    low = slack[slack_from] - younger_ns * slack[YOUNGER_LOW]
+    high = slack[slack_from + 1] - younger_ns * slack[YOUNGER_LOW + 1]
     return penalty(scratch.rule, LOWER, low, high, share), penalty(scratch.rule, UPPER, low, high, share)
 
 
@@ -168,7 +175,7 @@ def start(kind, tables, scratch, count, profiles, joint):
 def apply_slack(kind, tables, scratch, count, joint):
     """Takes the present slack off the band so far, in place of what was taken before."""
     for i in range(count):
-        off_low, off_high = _offs(kind, tables, scratch, i, NOW_LOW)
+        off_low, off_high = _offs(kind, tables, scratch, i, NOW_LOW, 0.0)
         for side in range(2):
             more_low, more_high = off_low - scratch.charged[i, 0], off_high - scratch.charged[i, 1]
             _shift(scratch, i, BASE, side, joint, more_low, more_high)

@@ -27,6 +27,8 @@ from seawall.engine.pieces import (
     STAGE,
     UNDERLYING,
     USES_NEAR,
+    YOUNGER_HIGH,
+    YOUNGER_LOW,
     leg_lots,
     size_of,
 )
@@ -91,6 +93,10 @@ def _add_slack(slopes, size, is_long, nodes_ns, now_ns, out):
     out[BY_BASIS] += size * slopes[BASIS_SLOPE]
     out[RATE_LOW] += size * low
     out[RATE_HIGH] += size * high
+    if low_limit == np.inf:
+        out[YOUNGER_LOW] += size * low
+    if high_limit == np.inf:
+        out[YOUNGER_HIGH] += size * high
 
 
 @once

@@ -16,9 +16,12 @@ SLOTS = 3
 UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST, USES_NEAR = range(6)
 PIECE = 6
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
-# per ns of the two; nano per unit of relative volatility and of relative basis
-NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, BY_VOL, BY_BASIS = (np.int64(k) for k in range(8))
-SLACKS = 8
+# per ns of the two; nano per unit of relative volatility and of relative basis; nano per ns that nodes
+# made later have less of the first two
+NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, BY_VOL, BY_BASIS, YOUNGER_LOW, YOUNGER_HIGH = (
+    np.int64(k) for k in range(10)
+)
+SLACKS = 10
 # bend[i, k]: from below by the growth of gaps; by the stray from below, and from above; and what part of the
 # stage there is from either edge of the band so far to its end
 BY_GAP, BY_STRAY, BY_PART = np.int64(0), np.int64(1), np.int64(3)

@@ -86,7 +86,7 @@ def _setting(depth: list[str] | None, keepers: list[str] | None, exogenous: str 
     from seawall.stress.cascade.keepers import KeeperParameters
     from seawall.stress.cascade.setting import Setting
 
-    parts = {
+    parts: dict[str, Any] = {
         "depth": changed("the depth model", DepthParameters(), _named(depth, "--depth")).checked(),
         "keepers": changed("the keepers", KeeperParameters(), _named(keepers, "--keepers")).checked(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 import subprocess
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def picture(path: Path, to: Path) -> Path:
 def records(path: Path) -> list[bytes]:
     """Everything in a journal."""
     return [each for batch in batches(path) for each in batch.records]
+
+
+def written_bytes(path: Path) -> int:
+    """Length of a file, of a write-ahead log that of what was committed to it: behind that is room that says nothing."""
+    if not path.name.endswith("-wal"):
+        return path.stat().st_size
+    log = path.read_bytes()
+    if not log:
+        return 0
+    step = 24 + struct.unpack_from(">I", log, 8)[0]  # a head of 24 bytes before each page
+    ends = [at + step for at in range(32, len(log), step) if log[at + 8 : at + 16] == log[16:24] and any(log[at + 4 : at + 8])]
+    return max(ends, default=0)
 
 
 def frames(path: Path) -> list[Found]:

@@ -95,7 +95,7 @@ def main(folder: Path, backend: str, rounds: int, seed: int) -> dict[str, object
         if records > 20_000:
             journals, records, acknowledged = journals + 1, 0, set()
             path = folder / str(journals)
-        names = killed(path, backend, number, rng.choice([0.0, 0.01, 0.05]) + rng.random() * 0.06)
+        names = killed(path, backend, number, rng.choice([0.0, 0.02, 0.1]) + rng.random() * 0.15)
         acknowledged |= set(names)
         total += len(names)
         if (path / "journal.json").exists():

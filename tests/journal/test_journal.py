@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -25,6 +27,8 @@ from seawall.core.errors import (
     UnreadableFile,
 )
 from seawall.journal import Journal, Limits, Schema, batches, examine
+from seawall.journal import sqlite as sqlite_backend
+from seawall.journal.sqlite import FULL_PAGES, PAGE_BYTES, SqliteStore
 
 both = pytest.mark.parametrize("backend", BACKENDS)
 
@@ -199,6 +203,90 @@ def test_a_slow_disk_is_said_to_be_slow_and_takes_more_when_it_answers(tmp_path)
         assert journal.append([b"y"]) == 2
         assert journal.status()["state"] == "accepting"
     assert records(tmp_path / "j") == [bytes(60), b"y"]
+
+
+def append_on_and_on(journal, batch):
+    for _ in range(1000):
+        journal.append(batch)
+        time.sleep(0.01)
+
+
+def test_a_head_that_cannot_be_synced_stops_the_journal(tmp_path, monkeypatch):
+    monkeypatch.setattr("seawall.journal.journal.HEAD_SYNC_S", 0.01)
+    told = threading.Event()
+
+    def sync(head_file):
+        if told.is_set():
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("seawall.journal.files.HeadFile.sync", sync)
+    journal = Journal.open(tmp_path / "j")
+    journal.append([b"one"])
+    told.set()
+    with pytest.raises(JournalStopped, match=r"input/output error"):
+        append_on_and_on(journal, [b"more"])
+    journal.close()
+    assert records(tmp_path / "j")[0] == b"one"
+
+
+def test_the_head_is_synced_once_a_second_and_not_when_nothing_came(tmp_path, monkeypatch):
+    monkeypatch.setattr("seawall.journal.journal.HEAD_SYNC_S", 0.05)
+    synced = []
+    monkeypatch.setattr("seawall.journal.files.HeadFile.sync", lambda head_file: synced.append(time.monotonic()))
+    with Journal.open(tmp_path / "j") as journal:
+        at_start = len(synced)
+        time.sleep(0.2)
+        assert len(synced) == at_start, "nothing came"
+        for _ in range(20):
+            journal.append([b"x"])
+        end = time.monotonic() + 10
+        while len(synced) == at_start and time.monotonic() < end:
+            time.sleep(0.01)
+        gaps = [later - before for before, later in itertools.pairwise(synced[at_start:])]
+        assert len(synced) > at_start
+        assert all(gap >= 0.05 for gap in gaps)
+
+
+def test_the_write_ahead_log_has_its_room_from_the_start_and_keeps_to_it(tmp_path):
+    with Journal.open(tmp_path / "j") as journal:
+        log = tmp_path / "j" / "frames.db-wal"
+        room = log.stat().st_size
+        assert room >= FULL_PAGES * PAGE_BYTES
+        for _ in range(60):
+            journal.append([bytes(PAGE_BYTES)] * 100)
+        for _ in range(400):
+            journal.append([b"small"])
+        assert log.stat().st_size == room, "it begins anew when it is full"
+    assert len(records(tmp_path / "j")) == 6400
+
+
+def test_a_write_ahead_log_that_cannot_be_moved_stops_the_journal(tmp_path, monkeypatch):
+    def move(store):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(SqliteStore, "_move", move)
+    journal = Journal.open(tmp_path / "j")
+    with pytest.raises(JournalStopped, match=r"disk I/O error"):
+        append_on_and_on(journal, [bytes(PAGE_BYTES)] * 100)
+    kept = journal.durable.seq
+    with pytest.raises(JournalStopped):
+        journal.close()
+    assert len(records(tmp_path / "j")) == kept > 0
+
+
+def test_without_room_for_the_write_ahead_log_the_journal_opens_all_the_same(tmp_path, monkeypatch):
+    fill(tmp_path / "j", "sqlite", 3)
+    real = sqlite_backend._writer
+
+    def full(path):
+        connection = real(path)
+        connection.execute("PRAGMA max_page_count=8").fetchall()
+        return connection
+
+    monkeypatch.setattr(sqlite_backend, "_writer", full)
+    with Journal.open(tmp_path / "j") as journal:
+        assert journal.append([b"next"]) == 7
+    assert records(tmp_path / "j")[-1] == b"next"
 
 
 # ---------------------------------------------------------------------------------------- one writer

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquidation.collateral_walk import RULES, Walk
+from liquidation.collateral_walk import RULES, TOTAL_HOLE_MICRO, Walk
 from seawall.core.errors import InputError, StaleEvent
 from seawall.core.times import SECOND_NS
 from seawall.liquidation.auction_events import (
@@ -28,9 +28,9 @@ from seawall.liquidation.auction_events import (
     Started,
     TakeOver,
 )
-from seawall.liquidation.auction_house import FUND
+from seawall.liquidation.auction_house import FUND, HouseState
 from seawall.liquidation.auction_rules import CollateralRules, KeeperRules
-from seawall.liquidation.collateral_auction import CollateralAuctions, StartCollateral
+from seawall.liquidation.collateral_auction import CollateralAuctions, CollateralSale, StartCollateral
 from seawall.liquidation.curves import linear
 from seawall.liquidation.transfers import Transfer, net
 
@@ -256,7 +256,34 @@ def test_events_in_the_wrong_order_and_unknown_ones_are_errors():
         auctions.apply(SimpleNamespace(at_ns=10))
 
 
-@settings(max_examples=30)
+@pytest.mark.parametrize("cut", [0, 1, 137, 300, 599])
+def test_a_snapshot_and_the_journal_after_it_give_the_same_outcomes_and_the_same_state(cut):
+    walk = Walk(7)
+    written: list[bytes] = []
+    outcomes: list[Any] = []
+    snapshots: list[bytes] = []
+    apply = walk.house.apply
+
+    def record(event: Any) -> list[Any]:
+        snapshots.append(msgspec.json.encode(walk.house.state()))
+        written.append(msgspec.json.encode(event))
+        outcomes.append(apply(event))
+        return outcomes[-1]
+
+    walk.house.apply = record
+    for _ in range(600):
+        walk.step()
+    again = CollateralAuctions(walk.house.rules, TOTAL_HOLE_MICRO, "USD")
+    again.restore(msgspec.json.decode(snapshots[cut], type=HouseState[CollateralSale]))
+    kinds = Bid | Cancel | Oracle | Restart | SetBreaker | Settle | TakeOver | StartCollateral
+    for line, expected in zip(written[cut:], outcomes[cut:], strict=True):
+        assert again.apply(msgspec.json.decode(line, type=kinds)) == expected
+    assert again.state() == walk.house.state()
+    assert {k: v for k, v in again.holes.open_micro.items() if v} == {k: v for k, v in walk.house.holes.open_micro.items() if v}
+    assert again.running == walk.house.running
+
+
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
 def test_every_invariant_holds_on_random_walks(seed):
     walk = Walk(seed)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from seawall.core.errors import BadNumber, StaleEvent, UnsafeParameters
 from seawall.liquidation.claims import DeferredClaims, apportion_largest
-from seawall.liquidation.funds import DAY_NS, Caps, GlobalFund, Tranche
+from seawall.liquidation.funds import DAY_NS, Caps, GlobalFund, Tranche, target_micro
 from seawall.liquidation.transfers import net
 
 
@@ -103,3 +103,13 @@ def test_claims_are_paid_in_proportion_and_never_overpaid(residual, weights, inc
         assert received[name] + claims.owed.get(name, 0) == part
         # each is paid in proportion; every income rounds by less than one unit
         assert abs(received[name] * residual - part * sum(received.values())) <= residual * (len(incomes) + 1)
+
+
+def test_the_fund_covers_the_tail_and_the_two_largest_members():
+    losses = list(range(1, 1001))
+    assert target_micro(losses, [5, 400, 300]) == 996  # the mean of 991 … 1000, rounded up
+    assert target_micro(losses, [700, 400, 300]) == 1_100
+    assert target_micro([], []) == 0
+    assert target_micro([-5], [-3]) == 0
+    with pytest.raises(BadNumber):
+        target_micro([1], [1], 0)

@@ -20,6 +20,7 @@ from seawall.liquidation.size import (
     is_active,
     least_lots,
     linear_lots,
+    slice_ppm,
     wants_full_close,
 )
 
@@ -109,6 +110,42 @@ def test_a_size_of_one_position_meets_the_target_and_a_lot_less_does_not(name, d
     if found:
         gaps = positions.gaps(np.array([[found], [found - 1]], np.int64))
         assert gaps[0] >= 0 > gaps[1]
+
+
+AMOUNT = st.integers(0, 9 * 10**15)
+
+
+@given(st.lists(st.tuples(st.integers(-9 * 10**15, 9 * 10**15), AMOUNT, AMOUNT), min_size=1, max_size=5))
+def test_the_share_to_slice_is_the_least_in_exact_fractions(accounts):
+    equity, maintenance, cost = (np.array(column, np.int64) for column in zip(*accounts, strict=True))
+    found = slice_ppm(equity, maintenance, cost, 20_000)
+    for e, m, c, share in zip(equity.tolist(), maintenance.tolist(), cost.tolist(), found.tolist(), strict=True):
+        target = m - (-m * 20_000) // MICRO
+        exact = F(target - e, target - c) if target > c else F(2)
+        if e >= target:
+            assert share == 0
+        else:
+            assert share == (min(-(-exact.numerator * MICRO // exact.denominator), MICRO) if 0 < exact < 1 else MICRO)
+
+
+CONVEX = ("fixed", "cross", "portfolio", "dydx", "expected-shortfall", "greeks")
+
+
+@pytest.mark.parametrize("name", CONVEX)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_a_slice_of_everything_restores_an_account_of_any_convex_model(name, data):
+    single = data.draw(failed(name))
+    positions = Positions(single, EXACT)
+    before, cost = positions.before, positions.costs(positions.size[None, :])
+    share = int(slice_ppm(np.array([before.equity]), np.array([before.maintenance]), cost, EXACT.buffer_ppm)[0])
+    row = np.array([-(-int(size) * share // MICRO) for size in positions.size], np.int64)
+    if share < MICRO:
+        exact = [F(int(size) * share, MICRO) for size in positions.size]
+        over = sum(int(n - x > 0) * int(lot) for n, x, lot in zip(row, exact, positions.lot_cost_micro, strict=True))
+        # lots rounded up cost more, and may take a hedge's side a lot too far
+        lot = positions.outcomes(np.eye(len(row), dtype=np.int64))[:, 2] - before.maintenance
+        assert int(positions.gaps(row[None, :])[0]) >= -over - 2 * int(np.abs(lot).sum()) - 4
 
 
 @given(st.integers(0, 2**62 // 2), st.integers(0, MICRO))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seawall.core.errors import BadNumber
+from seawall.core.errors import BadNumber, StaleEvent
 from seawall.liquidation import adl
 from seawall.liquidation.backstop import Terms, Vault
 from seawall.liquidation.claims import DeferredClaims
@@ -83,6 +83,16 @@ def test_layers_out_of_order_or_twice_are_refused():
     for bad in ([two, one], [one, one]):
         with pytest.raises(BadNumber, match="in order"):
             settle_shortfall(1, "debtor", 5, bad, DeferredClaims("USD"), {})
+
+
+def test_a_refused_waterfall_has_moved_nothing():
+    sources = chain(1, 1, 1, 100, 1, [1])
+    sources[4].fund.draw(50, "other", "x", 1, "gap")
+    with pytest.raises(StaleEvent):
+        settle_shortfall(49, "debtor", 10**6, sources, DeferredClaims("USD"), {})
+    with pytest.raises(BadNumber, match="creditors"):
+        settle_shortfall(50, "debtor", 10**6, sources, DeferredClaims("USD"), {"a": 3, "b": -1})
+    assert [source.limit(50)[0] for source in sources[:4]] == [1, 1, 1, 30]
 
 
 money = st.one_of(st.just(0), st.integers(1, 10**12))

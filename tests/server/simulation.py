@@ -1,11 +1,12 @@
 """One seed, one venue's life: requests, a disk that is slow, refuses, dies half-way or lies, restarts, and a naive twin.
 
-    python simulation.py SEED EVENTS [FOLDER]
+    python simulation.py SEED EVENTS [SEEDS]
 
 The client of the simulation is a careful one: every request has a key, and what was not answered is sent again under the
 same key after a restart, in order. Whatever happens, each request then counts once: the naive twin (`naive.py`) hears of
 it once and must agree. Checked on the way: nothing acknowledged is missing after a restart, the state after a restart is
-the state of a replay from the first record, every posting sums to zero, all money does. Prints one JSON object.
+the state of a replay from the first record (which the engine decides again, event by event; restarts take most of it from what
+the log says), every posting sums to zero, all money does. Prints one JSON object a seed, SEEDS of them one after the other.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from server.venues import Clock, Disk, config
 # interest compounds at touches: the ledger's own twin has it (tests/ledger), this one keeps to what is paid at once
 LEFT_OUT = ("accrue",)
 EPISODES = {"calm": 6, "slow": 2, "refuses": 3, "dies after": 3, "dies before": 3, "close": 2, "snapshot": 3}
+
+
+ASKED = (0, 0, 7, 60, 400)  # of so many of the last records a restart asks the engine
 
 
 class Faults(Disk):
@@ -92,6 +96,7 @@ class Simulation:
         self.clock = Clock(0)
         self.pending: list[tuple[str, Any]] = []  # (key, request) sent and not answered
         self.acknowledged = self.sent = self.restarts = self.refused = 0
+        self.left_at: tuple[int, str] = (0, "")  # sequence and state hash when the last service was closed
         self.naive: Naive | None = None
         self.venue: Venue | None = None
         self.first = genesis("portfolio" if seed % 4 == 0 else "fixed", perpetuals_document())
@@ -116,10 +121,12 @@ class Simulation:
         new = self.venue is None
         self.disk = Faults(self.rng, "calm" if new else episode)
         made = config(
-            self.folder, genesis=self.first if new else None, wrap=self.disk, capacity=300
+            self.folder, genesis=self.first if new else None, wrap=self.disk, capacity=300, asked=self.rng.choice(ASKED)
         )
         service = await Grouped.open(made, self.clock)
         self.restarts += 1
+        if service.clearing.sequence == self.left_at[0]:
+            assert service.clearing.state_hash() == self.left_at[1], "a restart made another state"
         assert service.clearing.sequence >= self.acknowledged, "an acknowledged event is missing"
         if self.venue is None:
             self.venue = Venue(self.seed, service.clearing)
@@ -141,6 +148,7 @@ class Simulation:
         if not self.pending:
             self._check(service)
         await service.close()
+        self.left_at = service.clearing.sequence, service.clearing.state_hash()
 
     async def _some(self, service: Service) -> None:
         """One to twenty requests, sent without waiting for each other."""
@@ -248,6 +256,12 @@ def simulate(seed: int, events: int, folder: Path | None = None) -> dict[str, An
 
 if __name__ == "__main__":
     assert set(LEFT_OUT) < set(WEIGHTS)
-    began = time.monotonic()
-    found = simulate(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]) if len(sys.argv) > 3 else None)
-    print(json.dumps(found | {"seconds": round(time.monotonic() - began, 1)}))
+    first, count = int(sys.argv[1]), int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    for number in range(first, first + count):
+        began = time.monotonic()
+        try:
+            found = simulate(number, int(sys.argv[2]))
+        except BaseException:
+            print(f"seed {number}, {sys.argv[2]} events", file=sys.stderr)
+            raise
+        print(json.dumps(found | {"seconds": round(time.monotonic() - began, 1)}), flush=True)

@@ -9,10 +9,11 @@ from engine.histories import genesis, perpetuals_document
 from seawall.core import events as core_events
 from seawall.core.errors import UnreadableFile
 from seawall.engine.clearing_events import Marks, Ticks, pack_ticks
+from seawall.engine.facts import Facts
 from seawall.ledger import events as ledger_events
-from seawall.server.records import SCHEMA, decode, encode
+from seawall.server.records import SCHEMA, decode, encode, with_facts
 
-# as schema 1 has them; a change of any byte needs a new schema and an upgrade
+# as schemas 1 and 2 have them where nothing was decided; a change of any byte needs a new schema and an upgrade
 GOLDEN = [
     (
         ledger_events.Deposit(at_ns=7, account="alice", asset="USD", amount=1_000_000),
@@ -33,14 +34,41 @@ GOLDEN = [
 
 
 def test_the_schema_is_the_one_that_the_golden_bytes_are_of():
-    assert SCHEMA.version == 1
+    assert SCHEMA.version == 2
 
 
 @pytest.mark.parametrize(("event", "golden"), GOLDEN, ids=lambda value: type(value).__name__)
 def test_records_are_the_same_bytes_for_ever(event, golden):
     data = encode(event, "k1", "x")
     assert data.hex() == golden
-    assert decode(bytes.fromhex(golden)) == ("k1", "x", event)
+    usual = Facts(2) if isinstance(event, Ticks) else Facts()
+    assert decode(bytes.fromhex(golden)) == ("k1", "x", event, usual)
+    assert with_facts(data, event, usual) == data
+
+
+@pytest.mark.parametrize(
+    ("facts", "golden"),
+    [
+        (Facts(0), "9100"),
+        (None, "c0"),
+        (Facts(1, b"c" * 3, ("why", 1, 2, 3, -1, -2, -3), ((4, -5, 6),)), "9401c40363636397a3776879010203fffefd919304fb06"),
+    ],
+    ids=["nobody was evaluated", "not said", "all"],
+)
+def test_what_was_decided_stands_behind_the_event(facts, golden):
+    event = ledger_events.Settle(at_ns=7, account="a")
+    data = with_facts(encode(event, "k1", "x"), event, facts)
+    tail = data[len(encode(event, "k1", "x")) :]
+    assert data[:1] == b"\x95"
+    assert tail.hex() == golden
+    assert decode(data) == ("k1", "x", event, facts)
+
+
+def test_a_record_of_schema_1_does_not_say_what_was_decided():
+    for event, golden in GOLDEN:
+        assert decode(SCHEMA.upgrades[1](bytes.fromhex(golden))) == ("k1", "x", event, None)
+    with pytest.raises(UnreadableFile):
+        decode(SCHEMA.upgrades[1](b"garbage"))
 
 
 def test_a_batch_of_ticks_is_twelve_bytes_a_price():

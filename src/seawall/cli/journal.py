@@ -41,6 +41,9 @@ To = Annotated[int | None, typer.Option("--to", min=1, help="Last sequence.")]
 def verify(
     path: Folder,
     expect: str | None = typer.Option(None, help="SEQUENCE:HASH known from elsewhere, which the log must reach."),
+    deep: bool = typer.Option(
+        False, "--deep", help="Of a service's log: also decide every record again, and compare with what the log says."
+    ),
     json: AsJson = False,
 ) -> int:
     """Walk the whole log and change nothing: every frame, the chain, the head, the snapshots."""
@@ -54,10 +57,16 @@ def verify(
         pages = [] if report.status == "broken" else list(integrity(path, report.identity))
     status = "torn" if pages and report.status == "whole" else report.status
     findings = report.findings + pages
+    decided: dict[str, Any] | None = None
+    if deep and report.status != "broken":
+        status, decided = _decide_again(path, status, findings)
     if json:
-        output.print_json(report.words() | {"status": status, "findings": [each._asdict() for each in findings]})
+        words = report.words() | {"status": status, "findings": [each._asdict() for each in findings]}
+        output.print_json(words if decided is None else words | {"decided_again": decided})
     else:
         _print_report(report, status, findings)
+        if decided is not None:
+            print(f"decided again {decided['records']:,} records, {decided['said']:,} of which say what was decided: the same")
     return {"whole": 0, "torn": TORN, "broken": BROKEN}[status]
 
 
@@ -168,6 +177,23 @@ def _expected(words: str | None) -> tuple[int, bytes] | None:
     if not seq.isdecimal() or len(hash_) != 32:
         raise InputError("--expect", words, "SEQUENCE:HASH, the hash as 64 hex digits")
     return int(seq), hash_
+
+
+def _decide_again(path: Path, status: str, findings: list[Finding]) -> tuple[str, dict[str, Any] | None]:
+    """(status, what the engine said); where it says something else than the log, a finding more."""
+    import msgspec
+
+    from seawall.cli import output
+    from seawall.core.errors import BrokenJournal
+    from seawall.journal.check import Finding
+    from seawall.server.deep import verify_deep
+
+    try:
+        with output.progress_bar("deciding again", _last_known(path)) as advance:
+            return status, msgspec.to_builtins(verify_deep(path, advance))
+    except BrokenJournal as error:
+        findings.append(Finding(error.place, 0, error.problem, "report this; the log is whole, what it says was decided is not"))
+        return "broken", None
 
 
 def _last_known(path: Path) -> int:

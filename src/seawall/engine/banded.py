@@ -96,7 +96,7 @@ class Banded(Sweeper):
         woken[account] = True
         return self._wake(woken, at_ns)
 
-    def accounts_changed(self, accounts: np.ndarray, at_ns: int) -> np.ndarray:
+    def accounts_changed(self, accounts: np.ndarray | list[int], at_ns: int) -> np.ndarray:
         woken = np.zeros(len(self.levels), np.bool_)
         woken[accounts] = True
         return self._wake(woken, at_ns)

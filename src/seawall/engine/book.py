@@ -4,6 +4,8 @@ Only the methods here change a balance, and each posts the opposite amount to a 
 so that all cash sums to what came in from outside.
 """
 
+from bisect import bisect_left
+from operator import is_not
 from typing import Any
 
 import numpy as np
@@ -55,10 +57,16 @@ class EngineBook:
         self.watch = Pool(ends, [exposures], table[:, WATCH_START], table[:, WATCH_LENGTH], spare=0)
         self.outside_nano = sum(self.cash_nano.tolist())
         self.clearing_nano = 0
+        self._holdings: Holdings | None = None
+        self._holdings_of: tuple[list[np.ndarray], ...] = ()
 
     def holdings(self) -> Holdings:
-        leg, lots = self.positions.columns
-        return Holdings(self.accounts, leg, lots, self.orders.columns[0], self.watch.columns[0])
+        of = self.positions.columns, self.orders.columns, self.watch.columns  # new lists where columns have grown
+        if self._holdings is None or any(map(is_not, of, self._holdings_of)):
+            leg, lots = of[0]
+            self._holdings = Holdings(self.accounts, leg, lots, of[1][0], of[2][0])
+            self._holdings_of = of
+        return self._holdings
 
     def evaluate(self, kind: int, tables: Tables) -> np.ndarray:
         """int64[A, 4] of every account on given tables, open orders left out."""
@@ -69,9 +77,11 @@ class EngineBook:
         return out
 
     def lots_of(self, account: int, leg: int) -> int:
-        legs, lots = self.positions.rows(account)
-        at = int(np.searchsorted(legs, leg))
-        return int(lots[at]) if at < len(legs) and legs[at] == leg else 0
+        positions = self.positions
+        start, length = positions.start.item(account), positions.length.item(account)
+        legs = positions.columns[0][start : start + length].tolist()
+        at = bisect_left(legs, leg)
+        return positions.columns[1].item(start + at) if at < length and legs[at] == leg else 0
 
     def move_cash(self, account: int, amount_nano: int) -> None:
         """Cash from the outside world, or to it where negative."""
@@ -89,9 +99,10 @@ class EngineBook:
     def match(self, account: int, wanted: dict[int, int], cash_nano: int) -> None:
         """Makes cash, and lots by leg, what the ledger says they are."""
         for leg, lots in wanted.items():
-            self._add(account, leg, lots - self.lots_of(account, leg))
-        self.move_cash(account, cash_nano - int(self.cash_nano[account]))
-        self._widen_watch(account)
+            self._put(account, leg, lots)
+        self.move_cash(account, cash_nano - self.cash_nano.item(account))
+        if wanted:
+            self._widen_watch(account)
 
     def pay(self, accounts: np.ndarray, amounts_nano: np.ndarray) -> None:
         """Cash from the outside world (to it where negative) for many accounts, int64[n] each, every account once."""
@@ -118,19 +129,26 @@ class EngineBook:
             self.orders.delete(account, int(same[0]))
 
     def _add(self, account: int, leg: int, lots: int) -> None:
-        legs, held = self.positions.rows(account)
-        at = int(np.searchsorted(legs, leg))
-        if at < len(legs) and legs[at] == leg:
-            held[at] += lots
-            if held[at] == 0:
-                self.positions.delete(account, at)
+        self._put(account, leg, self.lots_of(account, leg) + lots)
+
+    def _put(self, account: int, leg: int, lots: int) -> None:
+        positions = self.positions
+        start, length = positions.start.item(account), positions.length.item(account)
+        legs = positions.columns[0][start : start + length].tolist()
+        at = bisect_left(legs, leg)
+        if at < length and legs[at] == leg:
+            if lots:
+                positions.columns[1][start + at] = lots
+            else:
+                positions.delete(account, at)
         elif lots:
-            self.positions.insert(account, at, leg, lots)
+            positions.insert(account, at, leg, lots)
 
     def _widen_watch(self, account: int) -> None:
         """Gives an account one row of the watch list per underlying it now spans. The rows it
         leaves behind stay marked with it: the engine has taken their items out before."""
-        if self.positions.length[account] + self.orders.length[account] <= self.watch.length[account]:
+        rows = self.positions.length.item(account) + self.orders.length.item(account)
+        if rows <= self.watch.length.item(account):
             return  # no more underlyings than rows
         legs = np.concatenate([self.positions.rows(account)[0], self.orders.rows(account)[0][:, LEG]])
         needed = len(np.unique(self.leg_underlying[legs]))

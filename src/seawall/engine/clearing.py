@@ -20,7 +20,7 @@ from seawall.engine import admission
 from seawall.engine.clearing_events import TICK, ClearingEvent, Marks, Outcome, Ticks
 from seawall.engine.decision import Decision, Verdict
 from seawall.engine.desk import PRICE_LIMIT_NANO
-from seawall.engine.frozen import columns_of, freeze, hash_of, state_of
+from seawall.engine.frozen import State, columns_of, freeze, hash_of, state_of
 from seawall.engine.genesis import Genesis
 from seawall.engine.keys import Keys
 from seawall.engine.loop import Engine
@@ -34,10 +34,11 @@ from seawall.ledger.worth import balances_after_touch, holders, pending_of
 
 __all__ = ["Clearing"]
 
-_LEDGER_EVENTS: tuple[type, ...] = LedgerEvent.__args__
-_MASS = (ledger_events.Funding, ledger_events.Expire, ledger_events.Accrue)
-_OPENINGS = (ledger_events.Open, ledger_events.OpenBucket)
-_LISTINGS = (ledger_events.ListAsset, ledger_events.ListInstrument)
+_MASS = frozenset((ledger_events.Funding, ledger_events.Expire, ledger_events.Accrue))
+_OPENINGS = frozenset((ledger_events.Open, ledger_events.OpenBucket))
+_LISTINGS = frozenset((ledger_events.ListAsset, ledger_events.ListInstrument))
+_LEDGER_EVENTS = frozenset(LedgerEvent.__args__)
+_POSTED = _LEDGER_EVENTS - _MASS - _OPENINGS - _LISTINGS
 _ORDER_ID_CHARACTERS_MAX = 128
 
 
@@ -90,6 +91,7 @@ class Clearing:
                 return done
         if event.at_ns < self.at_ns:
             raise StaleEvent(type(event).__name__.lower(), f"time {event.at_ns}", f"at or after {self.at_ns}")
+        self._began = self.engine.watch.version, self.engine.at_ns
         outcome = self._dispatch(event)
         if outcome.sequence:
             self.sequence = outcome.sequence
@@ -108,9 +110,16 @@ class Clearing:
         """The verdict on an order, nothing changed."""
         return admission.check_order(self, account, instrument, quantity, price)
 
-    def _dispatch(self, event: ClearingEvent) -> Outcome:
-        if isinstance(event, _LEDGER_EVENTS):
-            return self._post(event)  # type: ignore[arg-type]
+    def _dispatch(self, event: Any) -> Outcome:
+        kind = type(event)
+        if kind in _LEDGER_EVENTS and event.key:
+            raise InputError("event", f"a key of its own, {show(event.key)}", "the key beside the event")
+        if kind in _POSTED:
+            return self._post(event)
+        if kind in _OPENINGS:
+            return self._open(event)
+        if kind in _MASS:
+            return self._mass(event)
         match event:
             case Ticks():
                 return self._done(self._ticks(event))
@@ -122,22 +131,20 @@ class Clearing:
                 return self._order(event)
             case core_events.Cancel():
                 return self._cancel(event)
-        raise InputError("event", show(type(event).__name__), "an event of the clearing")
+            case ledger_events.ListAsset() | ledger_events.ListInstrument():
+                raise InputError("event", kind.__name__, "listings in the genesis alone")
+        raise InputError("event", show(kind.__name__), "an event of the clearing")
 
     def _done(self, decisions: list[Decision], receipt: Receipt | None = None, verdict: Verdict | None = None) -> Outcome:
-        return Outcome(self.sequence + 1, receipt, verdict, tuple(decisions))
+        began, began_at_ns = self._began
+        versions = self.engine.watch.version - began
+        if not versions and self.engine.at_ns != began_at_ns:
+            versions = -1
+        return Outcome(self.sequence + 1, receipt, verdict, tuple(decisions), False, versions)
 
     # -- money and positions -------------------------------------------------------------------
 
-    def _post(self, event: LedgerEvent) -> Outcome:
-        if event.key:
-            raise InputError("event", f"a key of its own, {show(event.key)}", "the key beside the event")
-        if isinstance(event, _LISTINGS):
-            raise InputError("event", type(event).__name__, "listings in the genesis alone")
-        if isinstance(event, _OPENINGS):
-            return self._open(event)
-        if isinstance(event, _MASS):
-            return self._mass(event)
+    def _post(self, event: Any) -> Outcome:
         if isinstance(event, ledger_events.SetState) and event.state == "closed":
             self._refuse_open_orders(event.account)
         verdict = admission.verdict_on(self, event)
@@ -147,27 +154,20 @@ class Clearing:
         receipt = self.ledger.apply(event)
         moved = self.mirror.moved(receipt.postings)
         cash = {row: self.mirror.cash_of(row) for row in moved}
-        return self._done(self._follow(moved, cash, event.at_ns, _cause(event)), receipt, verdict)
+        return self._done(self._follow(moved, cash, event), receipt, verdict)
 
-    def _follow(
-        self, moved: dict[int, dict[int, int]], cash: dict[int, int], at_ns: int, cause: str
-    ) -> list[Decision]:
+    def _follow(self, moved: dict[int, dict[int, int]], cash: dict[int, int], event: Any) -> list[Decision]:
         """The book takes over what the ledger says of these rows, and they are evaluated."""
         if not moved:
             return []
-        engine, book = self.engine, self.engine.book
         for row, wanted in moved.items():
-            if wanted:
-                engine.watch.before_change(row)
-            book.match(row, wanted, cash[row])
-            if wanted:
-                engine.watch.after_change()
-        return self._evaluate(np.array(sorted(moved), np.int64), at_ns, cause)
+            self.engine.watch.follow(row, wanted, cash[row])
+        return self._evaluate(sorted(moved), event)
 
-    def _evaluate(self, rows: np.ndarray, at_ns: int, cause: str) -> list[Decision]:
-        changed = self.engine.watch.accounts_changed(rows, at_ns)
-        self.engine.at_ns = at_ns
-        return self.engine.decisions(changed, cause)
+    def _evaluate(self, rows: np.ndarray | list[int], event: Any) -> list[Decision]:
+        changed = self.engine.watch.accounts_changed(rows, event.at_ns)
+        self.engine.at_ns = event.at_ns
+        return self.engine.decisions(changed, _cause(event)) if len(changed) else []
 
     def _open(self, event: Any) -> Outcome:
         row = len(self.ledger.state.names)
@@ -180,9 +180,9 @@ class Clearing:
     def _mass(self, event: Any) -> Outcome:
         """Funding, interest and last prices: many accounts at once, none of them posted to yet."""
         admission.refuse_mass(self, event)
-        state, mirror, cause = self.ledger.state, self.mirror, _cause(event)
+        state, mirror = self.ledger.state, self.mirror
         if isinstance(event, ledger_events.Accrue):
-            return self._interest(event, cause)
+            return self._interest(event)
         number = state.instrument_of.get(event.instrument, -1)
         slots, rows, _ = holders(state, number)
         before = pending_of(state, slots, mirror.asset)
@@ -195,10 +195,10 @@ class Clearing:
             cash = self.engine.book.cash_nano[rows] + gained * mirror.unit_nano
             gone = {row: dict.fromkeys(legs, 0) for row in rows.tolist()}
             nano = dict(zip(rows.tolist(), cash.tolist(), strict=True))
-            return self._done(self._follow(gone, nano, event.at_ns, cause), receipt)
-        return self._done(self._paid(rows, gained, event.at_ns, cause), receipt)
+            return self._done(self._follow(gone, nano, event), receipt)
+        return self._done(self._paid(rows, gained, event), receipt)
 
-    def _interest(self, event: ledger_events.Accrue, cause: str) -> Outcome:
+    def _interest(self, event: ledger_events.Accrue) -> Outcome:
         state, mirror = self.ledger.state, self.mirror
         number = asset_of(state, event.asset)
         before = balances_after_touch(state, number)
@@ -207,23 +207,23 @@ class Clearing:
         if number == mirror.asset:
             gained = np.where(mirror.traders(), after - before, 0)
             rows = np.flatnonzero(gained)
-            return self._done(self._paid(rows, gained[rows], event.at_ns, cause), receipt)
+            return self._done(self._paid(rows, gained[rows], event), receipt)
         if number not in mirror.spot_of:
             return self._done([], receipt)
         leg, lot_units = mirror.spot_of[number]
         rows = np.flatnonzero(mirror.traders() & (after // lot_units != before // lot_units))
         moved = {row: {leg: int(after[row]) // lot_units} for row in rows.tolist()}
         cash = {row: int(self.engine.book.cash_nano[row]) for row in moved}
-        return self._done(self._follow(moved, cash, event.at_ns, cause), receipt)
+        return self._done(self._follow(moved, cash, event), receipt)
 
-    def _paid(self, rows: np.ndarray, gained: np.ndarray, at_ns: int, cause: str) -> list[Decision]:
+    def _paid(self, rows: np.ndarray, gained: np.ndarray, event: Any) -> list[Decision]:
         """Units of the settlement currency to (from) accounts, int64[n] each."""
         if not len(rows):
             return []
         self.engine.book.pay(rows, gained * self.mirror.unit_nano)
         # who is in no trouble and gets something stays so: a certificate holds with more cash all the more
         looked_at = rows[(gained < 0) | (self.engine.watch.levels[rows] > 0)]
-        return self._evaluate(looked_at, at_ns, cause)
+        return self._evaluate(looked_at, event)
 
     def _refuse_open_orders(self, account: str) -> None:
         row = self.ledger.state.rows.get(account, -1)
@@ -247,7 +247,7 @@ class Clearing:
         engine.book.place(row, event.id, rows)
         engine.watch.after_change()
         self.orders[row, event.id] = event
-        return self._done(self._evaluate(np.array([row]), event.at_ns, f"order {event.id}"), None, verdict)
+        return self._done(self._evaluate([row], event), None, verdict)
 
     def _cancel(self, event: core_events.Cancel) -> Outcome:
         row = admission.user(self, event.account)
@@ -256,7 +256,7 @@ class Clearing:
         self.engine.watch.before_change(row)
         self.engine.book.cancel(row, event.id)
         del self.orders[row, event.id]
-        return self._done(self._evaluate(np.array([row]), event.at_ns, f"cancel {event.id}"))
+        return self._done(self._evaluate([row], event))
 
     # -- the market ----------------------------------------------------------------------------
 
@@ -309,7 +309,12 @@ class Clearing:
     @classmethod
     def from_columns(cls, columns: Tables, capacity: int = 10_000) -> Clearing:
         """The clearing that `columns` were taken of: same hash, and the same decisions for the same events."""
-        state = state_of(columns)
+        return cls.of_state(state_of(columns), capacity)
+
+    @classmethod
+    def of_state(cls, state: State, capacity: int = 10_000) -> Clearing:
+        """The clearing in a state, which is then its own. Everybody is evaluated; InvariantError unless that leaves each
+        with the status that the state says."""
         clearing = cls.__new__(cls)
         clearing.genesis, clearing.capacity, clearing.keys = state.genesis, capacity, state.keys
         clearing.at_ns, clearing.sequence, _, decisions, version = state.head
@@ -336,4 +341,6 @@ def _cause(event: Any) -> str:
             return f"{name} {event.instrument}"
         case ledger_events.Deposit() | ledger_events.Withdraw() | ledger_events.Transfer() | ledger_events.Charge():
             return f"{name} {event.amount} {event.asset}"
+        case core_events.Order() | core_events.Cancel():
+            return f"{name} {event.id}"
     return name

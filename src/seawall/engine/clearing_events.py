@@ -49,7 +49,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     receipt: of a ledger event; verdict: of a request that margin admits or refuses; decisions: statuses that
     changed by it, the most severe first; repeated: its key was used before by the same event, and this is what
-    happened then.
+    happened then. versions: by how many the market version moved, −1 where it cannot be said (`facts.py`).
     """
 
     sequence: int
@@ -57,6 +57,7 @@ class Outcome(msgspec.Struct, frozen=True):
     verdict: Verdict | None = None
     decisions: tuple[Decision, ...] = ()
     repeated: bool = False
+    versions: int = 0
 
 
 def pack_ticks(prices: list[tuple[int, int]]) -> bytes:

@@ -19,7 +19,7 @@ from seawall.core.errors import UnreadableFile
 from seawall.core.units import format_decimal
 from seawall.engine.genesis import Genesis
 from seawall.engine.glide import Glide
-from seawall.engine.keys import Done, Keys
+from seawall.engine.keys import Done, Keys, Late
 from seawall.ledger.tables import Copies, Tables, copy_of, ledger_of, packed, tables_of, unpacked
 from seawall.margin.model import Model
 from seawall.market.market import Market
@@ -47,7 +47,7 @@ class Frozen(NamedTuple):
     model: bytes
     glide: bytes
     orders: list[bytes]
-    keys: list[tuple[str, Done]]
+    keys: list[tuple[str, Done | Late]]
 
 
 class State(NamedTuple):
@@ -89,7 +89,7 @@ def columns_of(frozen: Frozen) -> Tables:
     document = {**_plain(frozen.document), "as_of": frozen.genesis.market["as_of"]}
     document.pop("version", None)
     keys = [
-        _ENCODER.encode(frozen.keys[at : at + _CHUNK])  # a thread at a time: others run between chunks
+        _ENCODER.encode([(key, done if isinstance(done, Done) else done.done()) for key, done in frozen.keys[at : at + _CHUNK]])
         for at in range(0, len(frozen.keys), _CHUNK)
     ]
     columns: Tables = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -17,7 +17,7 @@ from seawall.engine.clearing_events import Outcome
 from seawall.engine.decision import Verdict
 from seawall.ledger.events import Receipt
 
-__all__ = ["Done", "Keys"]
+__all__ = ["Done", "Keys", "Late", "done_of"]
 
 KEY_CHARACTERS_MAX = 256
 _ENCODER = msgspec.msgpack.Encoder()
@@ -35,12 +35,28 @@ class Done(NamedTuple):
     verdict: bytes
 
 
+class Late(Protocol):
+    """What an event with a key did, worked out when somebody asks (`server/refolding.py`)."""
+
+    at_ns: int
+
+    def done(self) -> Done:
+        """The same at every call, from any thread."""
+        ...
+
+
+def done_of(event: Any, outcome: Outcome) -> Done:
+    """What is remembered of an event."""
+    receipt, verdict = _ENCODER.encode(outcome.receipt), _ENCODER.encode(outcome.verdict)
+    return Done(outcome.sequence, event.at_ns, _digest(event), receipt, verdict)
+
+
 class Keys:
     """Keys and what was done under them, oldest first; forgotten after `keys_ns`."""
 
-    def __init__(self, keys_ns: int, done: dict[str, Done] | None = None) -> None:
+    def __init__(self, keys_ns: int, done: dict[str, Done | Late] | None = None) -> None:
         self.keys_ns = keys_ns
-        self.done: dict[str, Done] = done or {}
+        self.done: dict[str, Done | Late] = done or {}
         self._order: deque[str] = deque(self.done)
 
     def repeated(self, key: str, event: Any) -> Outcome | None:
@@ -50,14 +66,23 @@ class Keys:
         found = self.done.get(key)
         if found is None:
             return None
+        if not isinstance(found, Done):
+            found = found.done()
         if found.digest != _digest(event):
             raise DuplicateRow("key", f"{show(key)}, used by another event", "a key of its own for each event")
         return Outcome(found.sequence, _RECEIPT.decode(found.receipt), _VERDICT.decode(found.verdict), (), True)
 
     def remember(self, key: str, event: Any, outcome: Outcome) -> None:
         """The key is used from now on."""
-        receipt, verdict = _ENCODER.encode(outcome.receipt), _ENCODER.encode(outcome.verdict)
-        self.done[key] = Done(outcome.sequence, event.at_ns, _digest(event), receipt, verdict)
+        self.take(key, done_of(event, outcome))
+
+    def take(self, key: str, done: Done | Late) -> None:
+        """`remember`, of what is known already; InputError where the key is in use."""
+        if key in self.done:
+            self.forget(done.at_ns)
+            if key in self.done:
+                raise InputError("key", f"{show(key)}, used before", "a key of its own for each event")
+        self.done[key] = done
         self._order.append(key)
 
     def forget(self, now_ns: int) -> None:

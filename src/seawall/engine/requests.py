@@ -18,6 +18,7 @@ from seawall.core import events
 from seawall.core.errors import DuplicateRow, InputError, LimitExceeded
 from seawall.core.units import MICRO, NANO, PPM, parse_positive, to_int_exact
 from seawall.engine.decision import Figures, Verdict
+from seawall.kernels.direct import Direct
 from seawall.kernels.merge import worth
 from seawall.kernels.orders import LEG, LOTS
 
@@ -31,6 +32,8 @@ class Requests:
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
+        self._worth = Direct(worth)
+        self._limit = self._limit_copy = np.zeros(0, np.int64)
         self.last = Verdict(True, "", Figures(0, 0, 0), Figures(0, 0, 0))
 
     def apply(self, event: events.Event) -> np.ndarray:
@@ -171,9 +174,11 @@ class Requests:
     def refuse_exposure(self, row: int, changes: list[tuple[int, int]], cash_nano: int) -> None:
         """Refuses what could let an account's products leave int64."""
         book, limit = self.engine.book, self.engine.watch.desk.base.legs.limit_nano
-        new = abs(int(book.cash_nano[row])) + abs(cash_nano) + sum([abs(q) * int(limit[leg]) for leg, q in changes])
+        if limit is not self._limit:  # another market: a copy, so that its type is known
+            self._limit, self._limit_copy = limit, np.array(limit, np.int64)
+        new = abs(book.cash_nano.item(row)) + abs(cash_nano) + sum([abs(q) * limit.item(leg) for leg, q in changes])
         positions = book.positions
-        held = worth(*positions.columns, int(positions.start[row]), int(positions.length[row]), limit)
+        held = self._worth(*positions.columns, positions.start.item(row), positions.length.item(row), self._limit_copy)
         if new < EXPOSURE_LIMIT_NANO and 4.0 * (held + new) < SURE * EXPOSURE_LIMIT_NANO:
             return
         legs, lots = positions.rows(row)

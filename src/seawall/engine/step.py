@@ -168,6 +168,36 @@ def unfile(holdings, watch, account):
         watch.sums[HOT_COUNT] = last
 
 
+@entry
+def change(holdings, watch, room, account, leg, lots, cash_nano):
+    """Takes an account out of the wheel and makes its cash, and its lots of a leg, what is said; False, with nothing
+    changed but the wheel, where that needs more room than the account has. room: int64[A], rows of positions."""
+    unfile(holdings, watch, account)
+    row = holdings.accounts[account]
+    at, end = row[START], row[START] + row[LENGTH]
+    while at < end and holdings.leg[at] < leg:
+        at += 1
+    if at < end and holdings.leg[at] == leg:
+        if lots != 0:
+            holdings.lots[at] = lots
+        else:
+            for k in range(at, end - 1):
+                holdings.leg[k] = holdings.leg[k + 1]
+                holdings.lots[k] = holdings.lots[k + 1]
+            row[LENGTH] -= 1
+    elif lots != 0:
+        if row[LENGTH] >= room[account] or row[LENGTH] + row[ORDER_LENGTH] >= row[WATCH_LENGTH]:
+            return False
+        for k in range(end, at, -1):
+            holdings.leg[k] = holdings.leg[k - 1]
+            holdings.lots[k] = holdings.lots[k - 1]
+        holdings.leg[at] = leg
+        holdings.lots[at] = lots
+        row[LENGTH] += 1
+    row[CASH] = cash_nano
+    return True
+
+
 @once
 def keep_hot(holdings, watch, pieces, count, account):
     """Puts an account, cut into `count` pieces, on the list that every event evaluates."""

@@ -14,8 +14,8 @@ from seawall.core import events
 from seawall.engine.book import EngineBook
 from seawall.engine.desk import Desk
 from seawall.engine.glide import Glide, next_glide
+from seawall.engine.hashing import state_hash
 from seawall.engine.step import next_level
-from seawall.engine.watcher import state_hash
 from seawall.kernels.account import evaluate_one
 from seawall.kernels.orders import LEG, LIMIT, LOTS
 from seawall.kernels.tables import Tables
@@ -82,7 +82,7 @@ class Sweeper:
     def account_changed(self, account: int, at_ns: int) -> np.ndarray:
         return self.pass_time(at_ns)
 
-    def accounts_changed(self, accounts: np.ndarray, at_ns: int) -> np.ndarray:
+    def accounts_changed(self, accounts: np.ndarray | list[int], at_ns: int) -> np.ndarray:
         return self.pass_time(at_ns)
 
     def _glide_step(self, at_ns: int) -> None:
@@ -96,6 +96,10 @@ class Sweeper:
         self._glide_step(at_ns)
         self.at_ns = at_ns
         self.tables = self.model.tables(self.desk.snapshot(at_ns))
+
+    def follow(self, account: int, wanted: dict[int, int], cash_nano: int) -> None:
+        """The book takes over what the ledger says of an account."""
+        self.book.match(account, wanted, cash_nano)
 
     def before_change(self, account: int) -> None:
         """Nothing is filed here."""

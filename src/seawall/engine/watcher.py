@@ -5,11 +5,9 @@ wheel buckets that it crosses, adds the certificates that ran out of time and th
 have none, and hands that list to `step.process`. Nothing limits its length.
 """
 
-import hashlib
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from seawall.core import events
@@ -17,6 +15,7 @@ from seawall.engine import pieces, step
 from seawall.engine.book import EngineBook
 from seawall.engine.desk import Desk
 from seawall.engine.glide import Glide, next_glide
+from seawall.engine.hashing import state_hash
 from seawall.engine.pricer import Pricer
 from seawall.engine.state import (
     ACCOUNT_ITEMS,
@@ -52,6 +51,7 @@ from seawall.engine.state import (
 from seawall.kernels import rows, wheel
 from seawall.kernels.account import evaluate_one
 from seawall.kernels.bound import UNBOUND
+from seawall.kernels.direct import Direct
 from seawall.kernels.tables import Tables
 from seawall.margin.evaluate import status_codes
 from seawall.margin.model import Model, leg_arrays
@@ -88,6 +88,7 @@ class Watcher:
         )
         self.state.hot[BEGIN] = 0
         self.scratch = pieces.make_scratch(underlyings)
+        self._step, self._unfile, self._change = Direct(step.process), Direct(step.unfile), Direct(step.change)
         self.touched = np.zeros(count, np.int32)
         self.plan = np.zeros((2 * underlyings + 3, 3), np.int64)
         self.plans = 0
@@ -117,6 +118,7 @@ class Watcher:
     def _price_by(self, tables: Tables) -> None:
         """Rows and nodes of a (new) model."""
         self.pricer = Pricer(self.desk.base, self.model, tables, self.index)
+        self._step.forget()
         self._loosen()
 
     def expect_moves(self) -> None:
@@ -188,19 +190,28 @@ class Watcher:
         """An account's own event: it is evaluated whatever its certificate says."""
         return self.accounts_changed(np.array([account]), at_ns)
 
-    def accounts_changed(self, accounts: np.ndarray, at_ns: int) -> np.ndarray:
-        """`account_changed` of several at once: int64[n], each once."""
+    def accounts_changed(self, accounts: np.ndarray | list[int], at_ns: int) -> np.ndarray:
+        """`account_changed` of several at once: int64[n], or a list, each once."""
         self._advance(at_ns)
         if self._glide_step(at_ns, -1, 0.0) or self.rebuilt:
             return self._everybody()
         self._overdue(at_ns)
-        self.state.seen[accounts] = self.version
-        self.touched[: len(accounts)] = accounts
+        if isinstance(accounts, list):
+            seen, touched, version = self.state.seen, self.touched, self.version
+            for place, account in enumerate(accounts):  # of two it is quicker so
+                seen[account], touched[place] = version, account
+        else:
+            self.state.seen[accounts] = self.version
+            self.touched[: len(accounts)] = accounts
         changed = self._process(self.touched, len(accounts))
         # without positions and orders an account changes by its own events alone: it need not be looked at
-        idle = (self.book.positions.length[accounts] == 0) & (self.book.orders.length[accounts] == 0)
-        for account in accounts[idle & (self.state.hot[HOT_PLACE, accounts] >= 0)].tolist():
-            step.unfile(self.book.holdings(), self.state, account)
+        held, ordered, place = self.book.positions.length, self.book.orders.length, self.state.hot[HOT_PLACE]
+        if isinstance(accounts, list):
+            idle = [k for k in accounts if not held.item(k) and not ordered.item(k) and place.item(k) >= 0]
+        else:
+            idle = accounts[(held[accounts] == 0) & (ordered[accounts] == 0) & (place[accounts] >= 0)].tolist()
+        for account in idle:
+            self.before_change(account)
         return changed
 
     def look_at(self, at_ns: int) -> None:
@@ -224,7 +235,22 @@ class Watcher:
 
     def before_change(self, account: int) -> None:
         """Takes an account out of the wheel before its rows move."""
-        step.unfile(self.book.holdings(), self.state, account)
+        self._unfile(self.book.holdings(), self.state, account)
+
+    def follow(self, account: int, wanted: dict[int, int], cash_nano: int) -> None:
+        """`EngineBook.match` of an account that is taken out of the wheel where its rows move."""
+        book = self.book
+        if len(wanted) == 1:
+            ((leg, lots),) = wanted.items()
+            before = book.cash_nano.item(account)
+            if self._change(book.holdings(), self.state, book.positions.room, account, leg, lots, cash_nano):
+                book.outside_nano += cash_nano - before
+                return
+        elif wanted:
+            self.before_change(account)
+        book.match(account, wanted, cash_nano)
+        if wanted:
+            self.after_change()
 
     def after_change(self) -> None:
         """Makes room for exposures that the change may have added."""
@@ -363,11 +389,14 @@ class Watcher:
     def _process(self, touched: np.ndarray, count: int) -> np.ndarray:
         """Looks at `count` accounts and those that the plan wakes; returns the changes of status."""
         self.wanted[step.DECISIONS] = 0
-        self._run(False, self.book.holdings(), touched, count, self.decided)
-        return self.decided[: self.wanted[step.DECISIONS]].copy()
+        self._run(False, self.book.holdings(), touched, count, self.decided, self._step)
+        found: np.ndarray = self.decided[: self.wanted.item(step.DECISIONS)].copy()
+        return found
 
-    def _run(self, figures_only: bool, holdings: Holdings, touched: np.ndarray, count: int, decided: np.ndarray) -> None:
-        """Runs the step until nothing is left that waits for nodes."""
+    def _run(
+        self, figures_only: bool, holdings: Holdings, touched: np.ndarray, count: int, decided: np.ndarray, process: Any
+    ) -> None:
+        """Runs the step (`process`) until nothing is left that waits for nodes."""
         pricer, wanted, clock = self.pricer, self.wanted, self.clock
         clock[NOW], clock[EPOCH], clock[RELEASE_PPM] = self.at_ns, self.epoch_ns, self.hysteresis_ppm
         clock[VERSION] = self.version
@@ -376,12 +405,12 @@ class Watcher:
         if count == 0 and plans == 0 and (hot_of == step.NO_HOT or self.state.sums[HOT_COUNT] == 0):
             return
         while True:
-            step.process(
+            process(
                 step.kind_of(self.model.kind), pricer.board, pricer.filler, pricer.nodes, holdings, self.state, self.scratch,
                 clock, self.motion, pricer.drift, self.origins, figures_only, self.plan, plans, hot_of, touched, count,
                 self.nodes_wanted, decided, wanted,
             )  # fmt: skip
-            count = int(wanted[step.PENDING])
+            count = wanted.item(step.PENDING)
             if count == 0:
                 return
             plans, hot_of = 0, step.NO_HOT
@@ -401,10 +430,10 @@ class Watcher:
 
     def figures(self, account: int) -> np.ndarray:
         """int64[4] of one account at the present market; nothing is recorded."""
-        return self._figures(self.book.holdings(), account)
+        return self._figures(self.book.holdings(), account, self._step)
 
-    def _figures(self, holdings: Holdings, account: int) -> np.ndarray:
-        self._run(True, holdings, np.array([account], np.int32), 1, self.one_decided)
+    def _figures(self, holdings: Holdings, account: int, process: Any) -> np.ndarray:
+        self._run(True, holdings, np.array([account], np.int32), 1, self.one_decided, process)
         return self.one_decided[0, :4].copy()
 
     def what_if(self, account: int, changes: list[tuple[int, int]], paid_nano: int | None) -> np.ndarray:
@@ -418,7 +447,7 @@ class Watcher:
             return evaluate_one(self.model.kind, pricer.board.tables, legs, lots, cash_nano)
         row = book.accounts[account : account + 1].copy()
         row[0, CASH], row[0, START], row[0, LENGTH] = cash_nano, 0, len(legs)
-        return self._figures(book.holdings()._replace(accounts=row, leg=legs, lots=lots), 0)
+        return self._figures(book.holdings()._replace(accounts=row, leg=legs, lots=lots), 0, step.process)
 
     def _price_of(self, leg: int, lots: int) -> int:
         """Nano that lots cost at the mark; an option's seller gets what it was rounded down to."""
@@ -466,26 +495,3 @@ class Watcher:
 
     def state_hash(self, at_ns: int) -> str:
         return state_hash(self.book, self.desk, self.state.level, at_ns, self.model, self.glide)
-
-
-def state_hash(book: EngineBook, desk: Desk, level: np.ndarray, at_ns: int, model: Model, glide: Glide | None) -> str:
-    """SHA-256 over balances, orders, statuses, prices and parameters, in account order."""
-    digest = hashlib.sha256()
-    digest.update(at_ns.to_bytes(8, "little"))
-    for array in (book.cash_nano, book.positions.length, book.orders.length, level, desk.index_nano):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    for pool in (book.positions, book.orders):
-        at = np.repeat(pool.start - np.cumsum(pool.length) + pool.length, pool.length)
-        order = at + np.arange(len(at))
-        for column in pool.columns:
-            digest.update(np.ascontiguousarray(column[order]).tobytes())
-    for legs in (desk.base.legs,):
-        for name in ("value_num", "value_den", "iv"):
-            digest.update(np.ascontiguousarray(getattr(legs, name)).tobytes())
-    digest.update(msgspec.json.encode(sorted((account, name) for account, name in book.open)))
-    digest.update(msgspec.json.encode(model.parameters, order="deterministic"))
-    if glide is not None:
-        digest.update(msgspec.json.encode([glide.start_ns, glide.length_ns, glide.stage]))
-        for staged in glide.models[glide.stage :]:
-            digest.update(msgspec.json.encode(staged.parameters, order="deterministic"))
-    return digest.hexdigest()

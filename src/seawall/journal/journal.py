@@ -23,6 +23,7 @@ import numpy as np
 
 from seawall.core.errors import InputError, JournalBusy, JournalStopped, LimitExceeded
 from seawall.journal import snapshot as snapshots
+from seawall.journal.background import Beside
 from seawall.journal.check import Report
 from seawall.journal.files import Head, HeadFile, Identity
 from seawall.journal.frame import BODY_BYTES_MAX, encode, frame_hash
@@ -92,7 +93,8 @@ class Journal:
         self._snapshotting = threading.Lock()
         self._work = threading.Condition(self._mutex)
         self._done = threading.Condition(self._mutex)
-        self._head_synced = time.monotonic()
+        # Against a power cut the head may lag so much: it then proves less, and is never ahead of the log.
+        self._head_syncs = Beside("journal head", head_file.sync, HEAD_SYNC_S, lambda error: self._stop(_reason(error)))
         self._committer = threading.Thread(target=self._commit_groups, name="journal committer", daemon=True)
         self._committer.start()
 
@@ -288,6 +290,7 @@ class Journal:
         if already:
             return
         self._committer.join()
+        self._head_syncs.close()
         try:
             self._store.close()
             if self._reason is None:
@@ -348,10 +351,7 @@ class Journal:
         _resolve(ready, None)
         if self._on_durable is not None:
             self._on_durable(self._durable)
-        if (now := time.monotonic()) - self._head_synced > HEAD_SYNC_S:
-            # Against a power cut the head may lag this much: it then proves less, and is never ahead of the log.
-            self._head_file.sync()
-            self._head_synced = now
+        self._head_syncs.ask()
 
     def _encode(self, groups: list[_Group]) -> tuple[list[tuple[int, bytes]], list[Head]]:
         """One frame for each run of records under one market sequence."""

@@ -1,8 +1,12 @@
 """The embedded default: one row a frame in an SQLite database, write-ahead log, full sync at every commit.
 
 SQLite keeps a crash from tearing anything, but it returns flipped bytes as if they were right and takes a damaged
-write-ahead log for a shorter one: both are noticed above, by checksum, chain and head. Checkpoints are small and frequent,
-because the commit that has to make one waits for it.
+write-ahead log for a shorter one: both are noticed above, by checksum, chain and head.
+
+Two things keep the slowest commits from being several times as slow as the others. The write-ahead log gets its room at the start and is
+then written over again and again: a file that grows makes a sync wait for the file system's own journal too. And a second
+connection on a thread of its own moves it into the database; only when the log is full does a commit move the rest, which takes two syncs
+more, and the log begins anew.
 """
 
 from __future__ import annotations
@@ -10,12 +14,14 @@ from __future__ import annotations
 import ctypes
 import os
 import sqlite3
+import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from seawall.journal.files import Identity, sync_folder
+from seawall.journal.background import Beside
+from seawall.journal.files import Identity, sync_data, sync_folder
 from seawall.journal.frame import FrameError, decode
 from seawall.journal.store import Bad, Found
 
@@ -23,10 +29,13 @@ __all__ = ["FILE", "UNREADABLE", "SqliteStore", "reader"]
 
 FILE = "frames.db"
 PAGE_BYTES = 8192
-CHECKPOINT_PAGES = 200
+MOVED_PAGES = 100  # of the write-ahead log, after which the thread moves them
+FULL_PAGES = 800  # at which a commit moves what is left
+ROOM_PAGES = 1_000  # that it has from the start
 ROWS_A_READ = 64
 # What a damaged database makes of a read; its messages quote the damage, which need not be text.
 UNREADABLE = (sqlite3.Error, UnicodeError, OverflowError)
+_INSERT = "INSERT INTO frames VALUES (?, ?)"
 _TABLE = "CREATE TABLE frames (first_seq INTEGER PRIMARY KEY, frame BLOB NOT NULL)"
 
 
@@ -37,7 +46,12 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = _writer(folder / FILE)
         # What a killed writer left may be in the system's memory only; a checkpoint waits for the disk.
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        _make_room(self._connection, folder / f"{FILE}-wal")
         sync_folder(folder)
+        self._mover: sqlite3.Connection | None = _writer(folder / FILE)
+        self._turn = threading.Lock()  # to move pages
+        self._moving = Beside("journal checkpoints", self._move)
+        self._pages = self._unmoved = 0  # in the write-ahead log, and of them since the thread was last asked
         _open_stores.add(self)
 
     @classmethod
@@ -94,20 +108,48 @@ class SqliteStore:
         """One transaction; COMMIT waits for the disk."""
         connection = self._connection
         assert connection is not None, "append after close"
+        if self._moving.failed is not None:
+            raise self._moving.failed
+        if len(frames) == 1:
+            # A statement by itself is a transaction. Each statement more is a turn more for the interpreter's lock.
+            connection.execute(_INSERT, frames[0])
+        else:
+            self._append_all(connection, frames)
+        self._make_way(sum(2 + len(data) // PAGE_BYTES for _, data in frames))
+
+    def _append_all(self, connection: sqlite3.Connection, frames: Sequence[tuple[int, bytes]]) -> None:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO frames VALUES (?, ?)", frames)
+            connection.executemany(_INSERT, frames)
             connection.execute("COMMIT")
         except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
 
+    def _make_way(self, pages: int) -> None:
+        """Sees to it that the write-ahead log, so many pages longer, is moved, and begins anew when it is full."""
+        self._pages += pages
+        self._unmoved += pages
+        if self._pages >= FULL_PAGES:
+            with self._turn:
+                _move(self._connection)
+            self._pages = self._unmoved = 0
+        elif self._unmoved >= MOVED_PAGES:
+            self._unmoved = 0
+            self._moving.ask()
+
+    def _move(self) -> None:
+        with self._turn:
+            _move(self._mover)
+
     def close(self) -> None:
         """Closes the database, which moves what is in the write-ahead log into it."""
-        if self._connection is not None:
+        if self._connection is not None and self._mover is not None:
+            self._moving.close()
+            self._mover.close()
             self._connection.close()
-            self._connection = None
+            self._mover = self._connection = None
 
     def forget(self) -> None:
         """In a forked child: lets go of the connection without closing it.
@@ -115,9 +157,10 @@ class SqliteStore:
         A child that ends in the ordinary way would close it, and with that shorten a log that its parent writes to: one
         reference that nobody gives back keeps it open until the child is gone.
         """
-        if self._connection is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
-            self._connection = None
+        for connection in (self._connection, self._mover):
+            if connection is not None:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._connection = self._mover = None
 
 
 _open_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()
@@ -144,14 +187,39 @@ def _found(place: str, first_seq: int, data: object, salt: int) -> Found | Bad:
 
 
 def _writer(path: Path) -> sqlite3.Connection:
-    # Used by one thread after the other, never by two at once: the committer alone, once the journal is open.
+    # Used by one thread after the other, never by two at once: by the committer alone, or the checkpoints' thread alone.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
     connection.execute("PRAGMA journal_mode=WAL").fetchall()
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA fullfsync=ON")
     connection.execute("PRAGMA checkpoint_fullfsync=ON")
-    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}").fetchall()
+    connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
     return connection
+
+
+def _move(connection: sqlite3.Connection | None) -> None:
+    """What is in the write-ahead log by now goes into the database, as far as no reader needs it; neither they nor a writer wait."""
+    assert connection is not None, "moving after close"
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def _make_room(connection: sqlite3.Connection, log: Path) -> None:
+    """Makes the write-ahead log as large as it is to be: a transaction that outgrows the cache is written to it and taken back."""
+    connection.execute("PRAGMA cache_size=10")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(_INSERT, (-1, b"\0" * (ROOM_PAGES * PAGE_BYTES)))
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname != "SQLITE_FULL":
+            raise  # without the room the log grows as it is written, which is slower and nothing else
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    connection.execute("PRAGMA cache_size=-2000")
+    descriptor = os.open(log, os.O_RDONLY)
+    try:
+        sync_data(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def reader(path: Path) -> sqlite3.Connection:

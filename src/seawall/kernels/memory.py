@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["fetch", "get8", "get32", "get64", "getu8", "set32", "set64", "word_at"]
+__all__ = ["fetch", "get8", "get32", "get64", "getu8", "set32", "set64", "setu8", "word_at"]
 
 
 def _place(builder: Any, base: Any, index: Any, bits: int) -> Any:
@@ -68,4 +68,4 @@ def fetch(_: Any, base: Any, index: Any) -> Any:
 
 
 get8, get32, get64, getu8 = _getting(8), _getting(32), _getting(64), _getting(8, signed=False)
-set32, set64 = _setting(32), _setting(64)
+set32, set64, setu8 = _setting(32), _setting(64), _setting(8)

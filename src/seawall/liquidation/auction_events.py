@@ -50,7 +50,10 @@ class TakeOver(msgspec.Struct, frozen=True, tag="take-over", kw_only=True):
 
 
 class Settle(msgspec.Struct, frozen=True, tag="settle", kw_only=True):
-    """The tick is over: its bids are cleared at one price. Any event of a later tick settles as well."""
+    """The tick is over: its bids are cleared at one price, and the backstop is called where nobody buys.
+
+    Any event of a later tick clears bids too.
+    """
 
     at_ns: int
 

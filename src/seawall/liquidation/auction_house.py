@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from seawall.core.errors import InputError, StaleEvent
+from seawall.core.errors import InputError, StaleEvent, invariant
 from seawall.liquidation.auction_events import (
     BackstopDue,
     Bid,
@@ -27,7 +27,7 @@ from seawall.liquidation.auction_events import (
 )
 from seawall.liquidation.auction_parts import ActiveList, Breaker, Clock, Holes
 
-__all__ = ["FUND", "House", "OpenSale"]
+__all__ = ["FUND", "House", "HouseState", "OpenSale"]
 
 FUND = "liquidation fund"
 """Takes penalties and fees that no keeper claims; pays bidders for accounts below nothing. The waterfall fills it."""
@@ -57,6 +57,17 @@ class OpenSale(Protocol):
 S = TypeVar("S", bound=OpenSale)
 
 
+class HouseState(msgspec.Struct, Generic[S], frozen=True):
+    """All that a house remembers, for a snapshot: with the events after it the same outcomes follow."""
+
+    now_ns: int
+    next_number: int
+    sales: tuple[S, ...]
+    breaker: Breaker
+    stale: tuple[str, ...]
+    pending: tuple[Bid, ...]
+
+
 class House(ABC, Generic[S]):
     """Open auctions of one kind.
 
@@ -72,6 +83,7 @@ class House(ABC, Generic[S]):
         self.breaker = Breaker()
         self.stale: set[str] = set()
         self.pending: dict[int, list[Bid]] = {}
+        self.running: dict[str, int] = {}  # how many auctions an owner has open
         self.next_number = 1
 
     def apply(self, event: Any) -> list[Outcome]:
@@ -82,7 +94,6 @@ class House(ABC, Generic[S]):
         if event.at_ns > self.now_ns or isinstance(event, Settle):
             out += self._settle()
             self.now_ns = event.at_ns
-            out += self._call_backstop()
         known: dict[Any, Callable[[Any], list[Outcome]]] = {
             **self._own_events(),
             Bid: self._bid,
@@ -91,12 +102,33 @@ class House(ABC, Generic[S]):
             Oracle: self._oracle,
             SetBreaker: self._set_breaker,
             Cancel: self._cancel,
-            Settle: lambda event: [],
+            Settle: self._call_backstop,
         }
         handle = known.get(type(event))
         if handle is None:
             raise InputError("auction event", type(event).__name__, "an event of auctions")
         return out + handle(event)
+
+    def state(self) -> HouseState[S]:
+        """The present state; open auctions in the order in which they are listed."""
+        return HouseState(
+            self.now_ns,
+            self.next_number,
+            tuple(self.sales[number] for number in self.active.numbers),
+            self.breaker,
+            tuple(sorted(self.stale)),
+            tuple(bid for bids in self.pending.values() for bid in bids),
+        )
+
+    def restore(self, state: HouseState[S]) -> None:
+        """Puts a new house where another was; its rules and caps are its own."""
+        invariant(not self.sales and not self.now_ns, "only a new house is restored")
+        for sale in state.sales:
+            self._open(sale)
+        self.now_ns, self.next_number, self.breaker = state.now_ns, state.next_number, state.breaker
+        self.stale = set(state.stale)
+        for bid in state.pending:
+            self.pending.setdefault(bid.auction, []).append(bid)
 
     # ------------------------------------------------------------------ what the subclass says
 
@@ -166,15 +198,24 @@ class House(ABC, Generic[S]):
         """Clears the bids of the tick that is over, auction by auction in the order of their numbers."""
         out: list[Outcome] = []
         for number in sorted(self.pending):
-            sale, bids = self.sales[number], self.pending[number]
-            out += self._clear(sale, bids, self.price_of(sale, self.now_ns))
-        self.pending.clear()
+            out += self._clear_pending(number)
         return out
+
+    def _clear_pending(self, number: int) -> list[Outcome]:
+        """The bids that wait for one auction; figures may have changed since they came, so limits are looked at again."""
+        sale, bids = self.sales[number], self.pending.pop(number)
+        price = self.price_of(sale, self.now_ns)
+        out: list[Outcome] = [Refused("bid", bid.bidder, "too-expensive") for bid in bids if bid.limit < price]
+        bids = [bid for bid in bids if bid.limit >= price]
+        return out + (self._clear(sale, bids, price) if bids else [])
 
     # ------------------------------------------------------------------ the backstop
 
-    def _call_backstop(self) -> list[Outcome]:
-        """Says once per version which auctions nobody took down to their floor or in their time."""
+    def _call_backstop(self, event: Settle) -> list[Outcome]:
+        """Says once per version which auctions nobody took down to their floor or in their time.
+
+        Looks at all that are open, so only when told to: how often is the caller's choice.
+        """
         out: list[Outcome] = []
         for number in list(self.active.numbers):
             sale = self.sales[number]
@@ -200,10 +241,9 @@ class House(ABC, Generic[S]):
             fault = "empty-bid"
         if sale is None or fault is not None:
             return [Refused("take-over", event.taker, str(fault))]
-        out = []
+        out: list[Outcome] = []
         if event.auction in self.pending:  # bids of this tick come before the backstop
-            bids = self.pending.pop(event.auction)
-            out += self._clear(sale, bids, self.price_of(sale, event.at_ns))
+            out += self._clear_pending(event.auction)
             sale = self.sales.get(event.auction)
         if sale is None or not sale.due:
             return [*out, Refused("take-over", event.taker, "sold-to-bidders")]
@@ -271,6 +311,7 @@ class House(ABC, Generic[S]):
         self.sales[sale.number] = sale
         self.active.add(sale.number)
         self.holes.add(sale.bucket, sale.open_micro)
+        self.running[sale.owner] = self.running.get(sale.owner, 0) + 1
         self.next_number = sale.number + 1
 
     def _keep(self, sale: S, **changes: Any) -> S:
@@ -283,6 +324,9 @@ class House(ABC, Generic[S]):
     def _close(self, sale: S) -> None:
         self.holes.release(sale.bucket, sale.open_micro)
         self.active.remove(sale.number)
+        self.running[sale.owner] -= 1
+        if not self.running[sale.owner]:
+            del self.running[sale.owner]
         del self.sales[sale.number]
 
     @abstractmethod

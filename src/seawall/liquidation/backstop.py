@@ -137,6 +137,10 @@ class Vault:
         self.now_ns = now_ns
         return tuple(moves)
 
+    def due_ns(self) -> int | None:
+        """When the next exit falls due, None where nobody has asked."""
+        return self._exits[0][0] if self._exits else None
+
     # ------------------------------------------------------------------------------------- losses and gains
 
     def capacity(self, now_ns: int) -> int:

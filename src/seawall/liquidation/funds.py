@@ -8,6 +8,7 @@ the event, and before what it paid within the window.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -15,7 +16,7 @@ from seawall.core.errors import BadNumber, StaleEvent, UnsafeParameters, invaria
 from seawall.core.units import PPM
 from seawall.liquidation.transfers import Transfer, pay
 
-__all__ = ["Caps", "GlobalFund", "Tranche"]
+__all__ = ["Caps", "GlobalFund", "Tranche", "target_micro"]
 
 DAY_NS = 24 * 3600 * 10**9
 
@@ -105,3 +106,17 @@ class GlobalFund:
     def close_event(self, event: str) -> None:
         """Forgets an event that is over, so that memory stays bounded; its draws still count for the day."""
         self._events.pop(event, None)
+
+
+def target_micro(scenario_losses: Sequence[int], member_losses: Sequence[int], tail_ppm: int = 10_000) -> int:
+    """How much the fund should hold, in micro: the larger of two measures of losses beyond margin.
+
+    The expected shortfall of the worst tail_ppm of scenarios (rounded up, at least one scenario), and the sum of the
+    two largest members' losses ("Cover 2" of CPSS-IOSCO's Principles for financial market infrastructures, 2012).
+    """
+    if not 0 < tail_ppm <= PPM:
+        raise BadNumber("fund target, tail_ppm", str(tail_ppm), f"1 to {PPM}")
+    worst = sorted((max(0, loss) for loss in scenario_losses), reverse=True)
+    tail = worst[: max(1, -(-len(worst) * tail_ppm // PPM))]
+    shortfall = -(-sum(tail) // len(tail)) if tail else 0
+    return max(shortfall, sum(sorted((max(0, loss) for loss in member_losses), reverse=True)[:2]))

@@ -9,7 +9,7 @@ Everything is evaluated by the exact margin function, in batches; every row offe
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ PAIRED = 8  # positions up to which all pairs are families; beyond, each with th
 LARGEST = 4
 LINE = 2**20  # points of a family's line at most
 LEVELS = 2 ** np.arange(24, dtype=np.int64)
+FEW = 16  # lots of a position up to which exchanges try every size
 FULL_EXCHANGE = 5  # positions up to which exchanges try all combinations of sizes
 
 
@@ -117,30 +118,25 @@ class LegSearch:
                 return
 
     def _moves(self, row: Array) -> Array:
-        """int64[k, m]: one position less, or one less and another more, by powers of two; where positions are many,
+        """int64[k, m]: one position less, or one less and another less or more, in several sizes; where positions are many,
         only as much more as what the other's gain per lot makes up for."""
         count = len(row)
         eye = np.eye(count, dtype=np.int64)
-        levels = [LEVELS[LEVELS <= max(int(most), 1)] for most in self.most]
-        less = [-eye[a] * level for a in np.flatnonzero(row) for level in [*levels[a].tolist(), int(row[a])]]
-        moves = less.copy()
+        levels = [_levels(int(most)) for most in self.most]
+        down = [np.append(level[level < held], held) if held else level[:0] for level, held in zip(levels, row, strict=True)]
+        moves = [-eye[a] * lots for a in range(count) for lots in down[a].tolist()]
         if count <= FULL_EXCHANGE:
-            for a, b in combinations(range(count), 2):
-                for one, other in ((a, b), (b, a)):
-                    if row[one]:
-                        grid = np.array(np.meshgrid(levels[one], levels[other])).reshape(2, -1).T
-                        moves += [-eye[one] * down + eye[other] * up for down, up in grid.tolist()]
-                        moves += [-eye[one] * down - eye[other] * down for down in levels[one].tolist()]
+            for a, b in permutations(range(count), 2):
+                more = np.concatenate([levels[b], -down[b]]) if a < b else levels[b]
+                grid = np.array(np.meshgrid(down[a], more)).reshape(2, -1).T
+                moves += [-eye[a] * less + eye[b] * other for less, other in grid.tolist()]
             return np.array(moves, np.int64).reshape(-1, count)
         gains = self._gain_per_lot(row)
-        for one in np.flatnonzero(row).tolist():
-            for other in range(count):
-                if other == one or gains[other] <= 0:
-                    continue
-                ratio = max(gains[one], 0.0) / gains[other]
-                for down in levels[one].tolist():
-                    up = int(np.ceil(down * ratio))
-                    moves += [-eye[one] * down + eye[other] * (up + more) for more in (0, 1)]
+        for a, b in permutations(range(count), 2):
+            if gains[b] > 0:
+                for less in down[a].tolist():
+                    other = int(np.ceil(less * max(gains[a], 0.0) / gains[b]))
+                    moves += [-eye[a] * less + eye[b] * (other + more) for more in (0, 1)]
         return np.array(moves, np.int64).reshape(-1, count)
 
     def _gain_per_lot(self, row: Array) -> Array:
@@ -150,6 +146,11 @@ class LegSearch:
         step = np.where(row + step <= self.most, step, -np.minimum(step, row))
         gaps = self.positions.gaps(np.concatenate([row[None, :], row + np.eye(count, dtype=np.int64) * step]))
         return np.asarray((gaps[1:] - gaps[0]) / np.where(step == 0, 1, step))
+
+
+def _levels(most: int) -> Array:
+    """Sizes that an exchange tries: all where there are few, else powers of two."""
+    return np.arange(1, most + 1, dtype=np.int64) if most <= FEW else LEVELS[LEVELS <= most]
 
 
 def _along(start: Array, left: Array, points: Array, of: int) -> Array:

@@ -15,10 +15,11 @@ import msgspec
 import numpy as np
 
 from seawall.core.errors import invariant
+from seawall.core.units import PPM
 from seawall.liquidation import reserve
 from seawall.liquidation.leg_search import LegSearch
 from seawall.liquidation.positions import Positions
-from seawall.liquidation.size import SizeRules, is_active, wants_full_close
+from seawall.liquidation.size import SizeRules, is_active, slice_ppm, wants_full_close
 from seawall.margin.single import Figures, Single
 from seawall.margin.trials import TradingCosts
 
@@ -79,13 +80,15 @@ def plan(
     room_micro: int | None = None,
     adjustment_ppm: int = 1_000_000,
     spread_ppm: int = 100_000,
+    quick: bool = False,
 ) -> Plan:
     """The plan for one account at the marks of its market.
 
     single: its positions, cash and model. active: whether it is already in liquidation (hysteresis: `size.is_active`).
     orders: ids of its open orders. costs, impact_ppm: half spreads, and what routes quote beyond them, by symbol.
     room_micro: notional that the caps leave (`size.Meter.left`), None for no cap. adjustment_ppm, spread_ppm: of the
-    fillable price. Raises InputError and LimitExceeded as the margin layer does for such an account and market.
+    fillable price. quick: a slice of all positions by the closed form (`size.slice_ppm`) instead of the search, for the
+    first moments of a cascade. Raises InputError and LimitExceeded as the margin layer does for such an account and market.
     """
     positions = Positions(single, rules, costs, impact_ppm)
     before = positions.before
@@ -94,14 +97,14 @@ def plan(
     if not is_active(before.equity, before.maintenance, active, rules):
         return _plan(positions, "none", (), nothing, (0, 0), "not in liquidation")
     room = _smaller(room_micro, rules.step_micro or None)
-    row, kind, reason = _row(positions, room)
+    row, kind, reason = _row(positions, room, quick)
     return _plan(positions, kind, tuple(orders), row, (adjustment_ppm, spread_ppm), reason)
 
 
-def _row(positions: Positions, room: int | None) -> tuple[Array, Kind, str]:
+def _row(positions: Positions, room: int | None, quick: bool) -> tuple[Array, Kind, str]:
     """Lots to close of each position, what that makes of the plan, and why they are not more."""
     nothing, everything = np.zeros(len(positions), np.int64), positions.size.copy()
-    found, reason = _wanted(positions)
+    found, reason = _wanted(positions, quick)
     if room is not None and positions.notional_micro(found) > room:
         found = _within(positions, found, room)
         if not found.any():
@@ -115,14 +118,15 @@ def _row(positions: Positions, room: int | None) -> tuple[Array, Kind, str]:
     return found, "full" if (found == everything).all() else "partial", reason
 
 
-def _wanted(positions: Positions) -> tuple[Array, str]:
+def _wanted(positions: Positions, quick: bool) -> tuple[Array, str]:
     """The row that one would close if notional were not capped, and why it is not more."""
     before, rules = positions.before, positions.rules
     if wants_full_close(before.equity, before.maintenance, positions.notional_micro(positions.size), rules):
         return positions.size.copy(), ""
     most = positions.most()
     search = LegSearch(positions, most)
-    search.run()
+    if not quick or not search.offer(np.minimum(_slice(positions), most)[None, :])[0] >= 0:
+        search.run()
     if search.best is not None:
         return search.best, ""
     if (most < positions.size).any():
@@ -130,6 +134,14 @@ def _wanted(positions: Positions) -> tuple[Array, str]:
     if _no_worse(positions, positions.size):  # what cannot be restored is not left half open
         return positions.size.copy(), ""
     return search.nearest, "nothing on the market restores it"
+
+
+def _slice(positions: Positions) -> Array:
+    """The slice of all positions that the closed form says is enough."""
+    before, cost = positions.before, positions.costs(positions.size[None, :])
+    figures = np.array([before.equity]), np.array([before.maintenance])
+    share = int(slice_ppm(*figures, cost, positions.rules.buffer_ppm)[0])
+    return np.array([-(-int(size) * share // PPM) for size in positions.size], np.int64)
 
 
 def _no_worse(positions: Positions, row: Array) -> bool:

@@ -74,8 +74,15 @@ def split(routes: Sequence[Route], side: int, lots: int, limit_nano: int | None 
 
 def _equalised(routes: Sequence[Route], side: int, total: int, worst: int, room: list[int]) -> list[int]:
     """Bisects the common price p: at p the markets hold at least `total`, one nano better they hold less."""
-    enough, short = side * worst, side * (0 if side != SELL else LOT_VALUE_NANO_MAX) - 1
-    depths, better = room, [0] * len(routes)
+    open_routes = [(r, most) for r, most in zip(routes, room) if most]
+    # nobody sells better than the best first price; whoever can take all of it alone bounds p from the other side
+    short = min(side * r.quote(side, 0).marginal_nano for r, _ in open_routes) - 2
+    enough, depths, better = side * worst, room, [0] * len(routes)
+    for price in (r.quote(side, total).marginal_nano for r, most in open_routes if most >= total):
+        if short < side * price < enough:
+            found = [min(most, r.depth(side, price)) for r, most in zip(routes, room)]
+            if sum(found) >= total:
+                enough, depths = side * price, found
     while enough - short > 1:
         middle = (enough + short) // 2
         found = [min(most, r.depth(side, side * middle)) for r, most in zip(routes, room)]

@@ -18,7 +18,7 @@ from seawall.core.errors import StaleEvent, UnsafeParameters
 from seawall.core.units import PPM
 from seawall.margin.least_size import least_size
 
-__all__ = ["Meter", "SizeRules", "buffered", "gap", "is_active", "least_lots", "linear_lots", "wants_full_close"]
+__all__ = ["Meter", "SizeRules", "buffered", "gap", "is_active", "least_lots", "linear_lots", "slice_ppm", "wants_full_close"]
 
 Array = np.ndarray[Any, Any]
 NANO_PER_MICRO = 1_000
@@ -100,6 +100,26 @@ def linear_lots(
     gain = released_nano * scale - cost_nano * PPM
     lots = -(-shortage // gain) if gain > 0 else most + 1
     return lots if lots <= most else None
+
+
+def slice_ppm(equity: Array, maintenance: Array, cost: Array, buffer_ppm: int) -> Array:
+    """int64[A]: the share of all positions, ppm rounded up, whose closing restores each account to its buffer.
+
+    equity, maintenance, cost: int64[A] micro, cost of closing everything. With B = maintenance · (1 + buffer) it is
+    (B − equity) / (B − cost). A convex requirement that is 0 for no positions falls at least in proportion when all
+    positions do, so the share is enough for every such model and exact where the requirement scales with the book;
+    hedges stay hedges. 10⁶ where nothing less is enough, 0 where nothing is short. For many accounts at once.
+    """
+    target = buffered(maintenance, buffer_ppm)
+    short, gain = target - equity, target - cost
+    possible = (short > 0) & (short < gain)
+    short, gain = np.where(possible, short, 0), np.where(possible, gain, 1)
+    share, rest = np.zeros_like(short), short
+    for _ in range(3):  # a million in three steps of a hundred, so that no product leaves int64
+        digits, rest = np.divmod(rest * 100, gain)
+        share = share * 100 + digits
+    share += rest > 0
+    return np.where(possible, np.minimum(share, PPM), np.where(target > equity, PPM, 0)).astype(np.int64)
 
 
 def least_lots(gaps: Callable[[Array], Array], most: int) -> int:

@@ -60,22 +60,19 @@ def level_exact(
         raise BadNumber("water level", f"{len(w)}, {len(cap)} and {len(omega)} figures", "as many weights, caps and risks")
     if min([*w, *cap, *omega, Fraction(budget)], default=0) < 0:
         raise BadNumber("water level", "a negative figure", "weights, caps, risks and budget of at least zero")
-    shares = [Fraction(0)] * len(w)
     live = sorted((i for i in range(len(w)) if w[i] and omega[i]), key=lambda i: cap[i] / omega[i])
     left, mass = Fraction(budget), sum((w[i] * omega[i] for i in live), Fraction(0))
     level = None
-    for place, i in enumerate(live):
+    for i in live:
         if left <= mass * cap[i] / omega[i]:
-            level = left / mass
-            for j in live[place:]:
-                shares[j] = level * omega[j]
-            left = Fraction(0)
+            level, left = left / mass, Fraction(0)
             break
-        shares[i] = cap[i]
         left -= w[i] * cap[i]
         mass -= w[i] * omega[i]
     if level is None and left == 0:
         level = Fraction(0)
+    # a party without weight has a share too, of nothing
+    shares = [c if level is None and r else min(c, (level or 0) * r) for c, r in zip(cap, omega)]
     return Level(level, shares, [x * h for x, h in zip(w, shares)], left)
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from seawall.core.errors import BadNumber, invariant
+from seawall.core.errors import BadNumber, StaleEvent, invariant
 from seawall.liquidation.backstop import Vault
 from seawall.liquidation.claims import DeferredClaims
 from seawall.liquidation.funds import GlobalFund, Tranche
@@ -78,6 +78,11 @@ class Source(Protocol):
     layer: Layer
     name: str
 
+    @property
+    def now_ns(self) -> int:
+        """Its latest event: no earlier one is taken."""
+        ...
+
     def limit(self, now_ns: int) -> tuple[int, str]: ...
 
     def draw(self, now_ns: int, payee: str, need_micro: int) -> tuple[int, tuple[Transfer, ...]]: ...
@@ -93,11 +98,17 @@ def settle_shortfall(
 ) -> Settled:
     """Pays a shortfall of `debtor` from sources, which must be in strict order of their layers.
 
-    creditors: weights of those who are owed what cannot be paid. Raises BadNumber for a negative need or another order.
+    creditors: weights of those who are owed what cannot be paid. Raises BadNumber for a negative need or weight or
+    another order, StaleEvent for a time before a source's last; in both cases before anything has moved.
     """
     layers = [source.layer for source in sources]
     if need_micro < 0 or layers != sorted(set(layers)) or Layer.DEFERRED in layers:
         raise BadNumber("waterfall", f"need {need_micro}, layers {layers}", "a need of at least 0, each layer once, in order")
+    if min(creditors.values(), default=0) < 0:
+        raise BadNumber("waterfall, creditors", str(min(creditors.values())), "weights of at least zero")
+    latest = max((source.now_ns for source in sources), default=0)
+    if now_ns < latest:
+        raise StaleEvent("waterfall", str(now_ns), f"a time of at least {latest}")
     left = need_micro
     events: list[LayerUsed] = []
     moves: list[Transfer] = []
@@ -124,6 +135,8 @@ def settle_shortfall(
 class Cash:
     """Money of one party: the account's own margin, or the proceeds of its liquidation."""
 
+    now_ns = 0
+
     def __init__(self, layer: Layer, name: str, asset: str, balance_micro: int) -> None:
         if balance_micro < 0:
             raise BadNumber(f"waterfall, {name}", str(balance_micro), "a balance of at least zero")
@@ -147,6 +160,7 @@ class FromTranche:
     """Layer 2: the market's tranche."""
 
     layer = Layer.TRANCHE
+    now_ns = 0
 
     def __init__(self, tranche: Tranche) -> None:
         self.tranche = tranche
@@ -171,6 +185,11 @@ class FromVault:
         self.name = vault.name
         self._early: tuple[Transfer, ...] = ()
 
+    @property
+    def now_ns(self) -> int:
+        """The vault's."""
+        return self.vault.now_ns
+
     def limit(self, now_ns: int) -> tuple[int, str]:
         """What it may lose; due exits are paid first."""
         self._early += self.vault.advance(now_ns)
@@ -194,6 +213,11 @@ class FromFund:
         self.event = event
         self.name = fund.name
 
+    @property
+    def now_ns(self) -> int:
+        """The fund's."""
+        return self.fund.now_ns
+
     def limit(self, now_ns: int) -> tuple[int, str]:
         """Balance or cap, whichever is less."""
         room, holds = self.fund.available(now_ns, self.event)
@@ -211,6 +235,7 @@ class Haircut:
     """
 
     layer = Layer.DELEVERAGING
+    now_ns = 0
 
     def __init__(self, asset: str, capacity_micro: int, share: Callable[[int], Sequence[tuple[str, int]]]) -> None:
         self.name = "deleveraging"

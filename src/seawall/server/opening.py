@@ -2,49 +2,116 @@
 
 The opening book is written like anything else: accounts, deposits, fills, in the journal, by the service itself. The other side of
 the opening positions is held by the account `opening`, of the kind backstop, because a ledger's positions sum to zero.
+
+A start that ends half-way through the book is gone on with by the next: a file beside the log says which book is being written
+(`MARKER`), and the log how much of it is there, as these records are written by `WRITER`. Nothing else is taken before the
+last of them is on the disk.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 
-from seawall.core.errors import ExpiredInstrument, InputError, show
+from seawall.core.errors import ExpiredInstrument, InputError, UnreadableFile, show
 from seawall.core.times import SECOND_NS
 from seawall.core.units import NANO, format_decimal
 from seawall.engine.genesis import Genesis
-from seawall.journal import Limits
+from seawall.journal import Limits, batches
+from seawall.journal.files import HeadFile, Identity, sync_folder, write_durably
 from seawall.ledger.amounts import Amounts
 from seawall.ledger.book import Book
+from seawall.ledger.chart import GENESIS
 from seawall.ledger.funding import FundingRule
 from seawall.market.market import Market
 from seawall.server import requests as wire
 from seawall.server.config import VenueConfig
+from seawall.server.records import SCHEMA, decode
 from seawall.server.service import Service, ServiceConfig
 
-__all__ = ["COUNTERPARTY", "open_service", "opening_requests", "service_config"]
+__all__ = ["COUNTERPARTY", "MARKER", "WRITER", "open_service", "opening_requests", "service_config"]
 
 COUNTERPARTY = "opening"
+WRITER = "opening"
+MARKER = "opening.json"
 AT_ONCE = 4_096  # requests that wait for the disk together
 
 
-async def open_service(config: VenueConfig) -> Service:
-    """The service of a configuration: its journal folded, or a new journal with the opening book written.
+class _Marker(msgspec.Struct, frozen=True):
+    """What is being written: so many requests, and SHA-256 over them."""
 
-    Raises InputError for a market, model or book that cannot be; a new journal is then left empty of accounts.
+    requests: int
+    sha256: str
+
+
+async def open_service(config: VenueConfig) -> Service:
+    """The service of a configuration: its journal folded, the opening book written if there is none or a part of it.
+
+    Raises InputError for a market, model or book that cannot be (a new journal is then left empty of accounts), and
+    for a book that is another one than an earlier start began to write.
     """
-    new = not (config.journal_folder / "journal.head").exists()
-    requests = opening_requests(config, time.time_ns()) if new else []
+    folder = config.journal_folder
+    new, marker = _is_new(folder), folder / MARKER
+    wanted = new or marker.exists()
+    requests = opening_requests(config, time.time_ns()) if wanted else []
     service = await Service.open(service_config(config, new))
     try:
-        for first in range(0, len(requests), AT_ONCE):
-            await service.write_all(requests[first : first + AT_ONCE])
+        if len(service.clearing.ledger.state.names) == len(GENESIS) and not wanted:
+            requests = opening_requests(config, time.time_ns())
+        await _write_opening(service, requests, marker)
     except BaseException:
         await service.close()
         raise
     return service
+
+
+async def _write_opening(service: Service, requests: list[wire.Request], path: Path) -> None:
+    """Writes what of the opening book is not in the log yet. Every group is on the disk before the next."""
+    if not requests:
+        return
+    marker = _Marker(len(requests), hashlib.sha256(msgspec.json.encode(requests)).hexdigest())
+    if path.exists():
+        if _read_marker(path) != marker:
+            problem = "a book, or a market, that is not the one that an earlier start began to write"
+            raise InputError(str(path), problem, "the files of then; or begin anew in another folder")
+    else:
+        write_durably(path, msgspec.json.encode(marker))
+    done = _written(path.parent)
+    for first in range(done, len(requests), AT_ONCE):
+        for written in await service.write_all(requests[first : first + AT_ONCE], key_id=WRITER):
+            if not written.sequence:
+                reason = written.verdict.reason if written.verdict is not None else "refused"
+                raise InputError("venue.book", reason, "a book whose accounts cover what is moved")
+    path.unlink()
+    sync_folder(path.parent)
+
+
+def _is_new(folder: Path) -> bool:
+    """Whether a log has no record that anybody was told of: it may need a genesis, and uses its own if it has one."""
+    if not (folder / "journal.head").exists():
+        return True
+    head, _ = HeadFile.read(folder, Identity.read(folder))
+    return head is not None and head.seq == 0
+
+
+def _read_marker(path: Path) -> _Marker:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Marker)
+    except msgspec.DecodeError as error:
+        raise UnreadableFile(str(path), str(error), "what an earlier start wrote") from None
+
+
+def _written(folder: Path) -> int:
+    """How many requests of the opening book the log holds: they come first, with nothing but clocks between them."""
+    count = 0
+    for batch in batches(folder, 1, SCHEMA):
+        for record in batch.records:
+            count += decode(record).key_id == WRITER
+    return count
 
 
 def service_config(config: VenueConfig, new: bool) -> ServiceConfig:

@@ -38,6 +38,9 @@ __all__ = ["check_listening", "run", "serve", "url_of"]
 KEYS_CHECKED_S = 0.5
 RESTART_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # between two starts of a dashboard that dies
 KEY_VARIABLE = "SEAWALL_KEY"
+# How long the journal's thread waits before it asks the loop for the interpreter's lock. A loop that is busy gives it away for moments
+# too short for a thread to wake, again and again, and each of them starts the wait anew: with the usual 5 ms it goes on until the loop is idle.
+SWITCH_S = 5e-5
 
 log = logging.getLogger("seawall")
 
@@ -111,6 +114,8 @@ async def _serve(
     # What the service holds for its whole life is looked at by no later collection: pauses of milliseconds otherwise.
     gc.collect()
     gc.freeze()
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
     stopping = asyncio.Event() if stop is None else stop
     if stop is None:
         _on_signals(server, stopping)
@@ -137,6 +142,7 @@ async def _serve(
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
         await serving
+        sys.setswitchinterval(usual_s)
 
 
 def _teller(hub: Hub) -> Callable[[Message], None]:
@@ -163,7 +169,7 @@ def _snapshots(desk: Desk) -> Callable[[frozenset[str], tuple[str, ...]], dict[s
         if "parameters" in channels:
             found["parameters"] = service.parameters()
         if "decision" in channels and not accounts:
-            found["overview"] = desk.overview()
+            found["overview"] = desk.last_overview()
         if accounts:
             found["accounts"] = [service.account(name) for name in accounts]
         if "system" in channels:

@@ -21,6 +21,7 @@ from seawall.core.errors import InputError, JournalStopped, invariant
 from seawall.engine.clearing import Clearing
 from seawall.engine.clearing_events import ClearingEvent, Outcome
 from seawall.engine.decision import Decision, Verdict
+from seawall.engine.facts import facts_of
 from seawall.engine.genesis import Genesis
 from seawall.engine.status_board import StatusBoard
 from seawall.journal import Journal, Limits
@@ -30,9 +31,9 @@ from seawall.ledger.events import Receipt
 from . import requests as wire
 from .looking import Looking
 from .outbox import Outbox, Unavailable
-from .records import SCHEMA, encode
-from .recovery import Recovered, recover, scoped
-from .tending import BEAT_S, BoardFeed, SnapshotTaken, Snapshotter
+from .records import SCHEMA, encode, with_facts
+from .recovery import ASKED, Recovered, recover, scoped
+from .tending import BEATS, LATE_S, BoardFeed, SnapshotTaken, Snapshotter
 from .turning import event_of
 
 __all__ = ["Message", "Service", "ServiceConfig", "Unavailable", "Written"]
@@ -46,8 +47,9 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     board: path of the status board, none where None. snapshot_every_s, snapshot_every_records: when a snapshot is due,
     whichever comes first, 0: never; snapshot_on_close: and at a graceful end. clock_every_s: where nothing else came
-    for so long, the time is recorded as an event, so that options decay and glides move; 0: never. wrap: something
-    around the journal's backend, such as a slow or failing disk (`Journal.open`).
+    for so long, the time is recorded as an event, so that options decay and glides move; 0: never. asked: of so many records
+    at the end of the log the engine decides again at a start what they say. wrap: something around the journal's backend,
+    such as a slow or failing disk (`Journal.open`).
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_every_records: int = 10_000_000
     snapshot_on_close: bool = True
     clock_every_s: float = 1.0
+    asked: int = ASKED
     wrap: Any = None
 
 
@@ -124,7 +127,7 @@ class Service(Looking):
             config.folder, backend=config.backend, schema=SCHEMA, limits=config.limits, wrap=config.wrap
         )
         try:
-            clearing, recovered = recover(journal, config.genesis, config.capacity)
+            clearing, recovered = recover(journal, config.genesis, config.capacity, config.asked)
             return cls(config, journal, clearing, recovered, clock)
         except BaseException:
             with contextlib.suppress(JournalStopped):
@@ -173,7 +176,7 @@ class Service(Looking):
             outcome.sequence, at_ns, outcome.receipt, outcome.verdict, outcome.decisions, outcome.repeated
         )
         if outcome.sequence and not outcome.repeated:
-            self._record(record, outcome.sequence)
+            self._record(with_facts(record, event, facts_of(clearing, event, outcome)), outcome.sequence)
             self._show(request, event, outcome, key_id)
         return answer
 
@@ -269,9 +272,10 @@ class Service(Looking):
         taken_at, taken_seq = time.monotonic(), clearing.sequence
         snapshot: asyncio.Task[Any] | None = None
         while True:
-            await asyncio.sleep(BEAT_S)
-            if self._feed is not None:
-                self._late_rows(self._feed)
+            for _ in range(BEATS):
+                await asyncio.sleep(LATE_S)
+                if self._feed is not None:
+                    self._late_rows(self._feed)
             if config.clock_every_s and self._clock() - clearing.at_ns > config.clock_every_s * 1e9:
                 with contextlib.suppress(Unavailable):
                     self._apply(wire.Clock(), "", "")

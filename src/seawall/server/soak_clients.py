@@ -4,6 +4,10 @@ Eight writers, two of them over HTTP, each do one thing after the other at their
 bounded), deposits and withdrawals, orders and their cancels, ticks. Each write has an idempotency key, and one in twenty is sent
 again and must be the same event. Others ask what-ifs and look; listeners come, follow, stall and hang up. What was acknowledged is
 written down: key and sequence, one line each.
+
+They do what api.md tells every client to do: a write that is refused because the disk is busy, or whose connection ends before its answer, is
+sent again under the same key; a listener that is dropped as too slow comes again. A machine that stands still for a while, as machines
+that are shared do, is so no failure; how often it happened is counted.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from seawall.server.load_clients import Socket
+from seawall.server.load_sockets import Socket
 
 __all__ = ["main"]
 
@@ -35,6 +39,8 @@ QUANTITIES = {"BTC": "0.001", "ETH": "0.02", "SOL": "0.3", "BNB": "0.05", "XRP":
 PATHS = {"fill": "fills", "deposit": "deposits", "withdraw": "withdrawals", "order": "orders", "cancel": "cancels", "ticks": "ticks"}
 CHANNELS = ("decision", "account", "price", "parameters", "system")
 LOOKED_AT = ("/metrics", "/v1/status", "/v1/overview?worst=5", "/v1/accounts?limit=20&sort=margin_ratio", "/v1/market/prices")
+CUT = (ConnectionError, asyncio.IncompleteReadError)  # a connection that ended by itself
+CUT_MAX = 1_000
 
 
 class _Questions:
@@ -93,7 +99,8 @@ class _Soak:
     def __init__(self, url: str, key: str, accounts: int, until: float, per_s: float, told: Any) -> None:
         self.url, self.key, self.accounts, self.until, self.per_s = url, key, accounts, until, per_s
         self.told = told
-        self.counts = dict.fromkeys(("acknowledged", "refused", "repeated", "asked", "looked", "listened", "heard"), 0)
+        names = ("acknowledged", "refused", "repeated", "asked", "looked", "listened", "heard", "busy", "cut", "dropped")
+        self.counts = dict.fromkeys(names, 0)
         self.prices = dict(PRICES)
         self.probe_low = False
 
@@ -101,31 +108,27 @@ class _Soak:
         """Whether there is time left."""
         return time.monotonic() < self.until
 
-    async def write(self, to: _Questions | _Http, rng: random.Random, request: dict[str, Any], key: str) -> bool:
+    async def write(self, to: _Writer, rng: random.Random, request: dict[str, Any], key: str) -> bool:
         """Writes, perhaps twice under the one key; whether it is an event."""
-        status, found = await to.write(request, key)
+        status, found, again = await to.write(request, key)
         if status == 422 and request["type"] in ("withdraw", "order"):
             self.counts["refused"] += 1
             return False
-        if status != 200 or found.get("repeated"):
+        if status != 200 or (found.get("repeated") and not again):
             raise RuntimeError(f"{request} under {key} was answered with {status}: {str(found)[:300]}")
         self.told.write(f"{key} {found['sequence']}\n")
         self.counts["acknowledged"] += 1
         if rng.random() < REPEATED_SHARE:
-            again, same = await to.write(request, key)
-            if again != 200 or same["sequence"] != found["sequence"] or not same["repeated"]:
-                raise RuntimeError(f"{request} under {key} again was answered with {again}: {str(same)[:300]}")
+            status, same, _ = await to.write(request, key)
+            if status != 200 or same["sequence"] != found["sequence"] or not same["repeated"]:
+                raise RuntimeError(f"{request} under {key} again was answered with {status}: {str(same)[:300]}")
             self.counts["repeated"] += 1
         return True
 
     async def writer(self, place: int) -> None:
         """One writer, to the end of time."""
         rng = random.Random(place)
-        to: _Questions | _Http
-        if place < OVER_HTTP:
-            to = await _Http.open(self.url, self.key)
-        else:
-            to = _Questions(await Socket.open(self.url, "/v1/ws", self.key))
+        to = _Writer(self, place < OVER_HTTP)
         done: list[dict[str, Any]] = []
         number, due = 0, time.monotonic()
         while self.going():
@@ -170,23 +173,41 @@ class _Soak:
     async def asker(self, place: int) -> None:
         """What-ifs and checks over a socket, at the pace of the writes."""
         rng = random.Random(100 + place)
-        to = _Questions(await Socket.open(self.url, "/v1/ws", self.key))
+        to = None
         while self.going():
             await asyncio.sleep(rng.expovariate(self.per_s / ASKERS))
             account, name = f"account-{rng.randrange(self.accounts):07d}", rng.choice(tuple(PRICES))
-            found = await to.ask({"op": "what-if", "account": account, "trades": [[f"{name}-PERP", QUANTITIES[name]]]})
+            try:
+                to = to or _Questions(await Socket.open(self.url, "/v1/ws", self.key))
+                found = await to.ask({"op": "what-if", "account": account, "trades": [[f"{name}-PERP", QUANTITIES[name]]]})
+            except CUT:
+                to = None
+                await self.cut()
+                continue
             if not found["ok"]:
                 raise RuntimeError(f"a what-if was answered with {found}")
             self.counts["asked"] += 1
+
+    async def cut(self) -> None:
+        """A connection ended by itself: counted, and not made anew at once."""
+        self.counts["cut"] += 1
+        if self.counts["cut"] > CUT_MAX:
+            raise RuntimeError("connections end by themselves again and again")
+        await asyncio.sleep(0.2)
 
     async def looker(self) -> None:
         """What a monitor and a risk officer look at, each on a connection of its own that ends."""
         number = 0
         while self.going():
-            to = await _Http.open(self.url, self.key)
-            status, body = await to.call(f"GET {LOOKED_AT[number % len(LOOKED_AT)]}", more="Connection: close\r\n")
+            path = LOOKED_AT[number % len(LOOKED_AT)]
+            try:
+                to = await _Http.open(self.url, self.key)
+                status, body = await to.call(f"GET {path}", more="Connection: close\r\n")
+            except CUT:
+                await self.cut()
+                continue
             if status != 200:
-                raise RuntimeError(f"{LOOKED_AT[number % len(LOOKED_AT)]} was answered with {status}: {body[:300]!r}")
+                raise RuntimeError(f"{path} was answered with {status}: {body[:300]!r}")
             to._writer.transport.abort()
             number += 1
             self.counts["looked"] += 1
@@ -199,10 +220,13 @@ class _Soak:
             socket = await Socket.open(self.url, "/v1/stream", self.key)
             channels = rng.sample(CHANNELS, rng.randrange(1, len(CHANNELS) + 1))
             socket.send(json.dumps({"op": "subscribe", "channels": channels}).encode())
-            if rng.random() < 0.1:
-                await asyncio.sleep(min(rng.uniform(1, 20), max(self.until - time.monotonic(), 0)))
-            else:
-                await self._follow(socket, rng.uniform(0.2, 8))
+            try:
+                if rng.random() < 0.1:
+                    await asyncio.sleep(min(rng.uniform(1, 20), max(self.until - time.monotonic(), 0)))
+                else:
+                    await self._follow(socket, rng.uniform(0.2, 8))
+            except CUT:
+                self.counts["dropped"] += 1
             socket.abort()
             self.counts["listened"] += 1
 
@@ -218,6 +242,35 @@ class _Soak:
                     self.counts["heard"] += 1
         except TimeoutError:
             return
+
+
+class _Writer:
+    """One writer's connection, made anew when it ends; over HTTP or a socket."""
+
+    def __init__(self, soak: _Soak, http: bool) -> None:
+        self._soak, self._http = soak, http
+        self._to: _Questions | _Http | None = None
+
+    async def write(self, request: dict[str, Any], key: str) -> tuple[int, dict[str, Any], bool]:
+        """(status, what was written or what is wrong, whether it was sent more than once)."""
+        again = False
+        while True:
+            try:
+                status, found = await (self._to or await self._open()).write(request, key)
+            except CUT:
+                self._to = None
+                await self._soak.cut()
+            else:
+                if status != 503:
+                    return status, found, again
+                self._soak.counts["busy"] += 1
+                await asyncio.sleep(0.2)
+            again = True
+
+    async def _open(self) -> _Questions | _Http:
+        soak = self._soak
+        self._to = await _Http.open(soak.url, soak.key) if self._http else _Questions(await Socket.open(soak.url, "/v1/ws", soak.key))
+        return self._to
 
 
 async def _run(url: str, key: str, accounts: int, seconds: float, per_s: float, told: Any) -> dict[str, int]:

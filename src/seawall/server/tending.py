@@ -20,8 +20,9 @@ from seawall.journal import Journal
 
 __all__ = ["BoardFeed", "Snapshotter", "SnapshotTaken"]
 
-CHUNK = 65_536  # rows of the board compared at once
-BEAT_S = 0.1
+CHUNK = 16_384  # rows of the board compared at once: 0.1 ms, which a question may have to wait
+LATE_S = 0.02  # between two chunks
+BEATS = 5  # chunks between two looks at the clock and at what is due
 
 
 class SnapshotTaken(msgspec.Struct, frozen=True):
@@ -110,8 +111,11 @@ class BoardFeed:
         last = min(count, first + CHUNK)
         self._next = last
         watch = self._clearing.engine.watch
-        differ = (watch.last_figures()[first:last, :3] != self._shown[first:last, :3]).any(axis=1)
-        rows = first + np.flatnonzero(differ | (watch.levels[first:last] != self._shown[first:last, 3]))
+        figures, shown = watch.last_figures(), self._shown
+        differ = watch.levels[first:last] != shown[first:last, 3]
+        for column in range(3):  # column by column takes a fifth of the time of any(axis=1)
+            differ |= figures[first:last, column] != shown[first:last, column]
+        rows = first + np.flatnonzero(differ)
         return rows, self.values(rows)
 
     def beat(self, now_ns: int) -> None:

@@ -137,6 +137,13 @@ ADL = {
             "rw": None,
             "expect": {"level": None, "h": ["1/2", "1/4"], "cash": ["50", "25"], "residual": "25"},
         },
+        {
+            "w": ["0", 100],
+            "cap": ["1", "1/2"],
+            "B": "75",
+            "rw": [3, "0.5"],
+            "expect": {"level": "1", "h": ["1", "1/2"], "cash": [0, 50], "covered": "50"},
+        },
     ],
 }
 FAMILIES = {"gmx": GMX, "synthetix": SYNTHETIX, "liquity": LIQUITY, "adl": ADL}
@@ -153,7 +160,7 @@ def test_every_published_figure_is_met(tmp_path, name):
     file = judged(tmp_path, FAMILIES[name])
     assert file.failures == ()
     assert (file.failed, file.unsupported) == (0, 0)
-    assert file.passed == {"gmx": 2, "synthetix": 4, "liquity": 1, "adl": 6}[name]
+    assert file.passed == {"gmx": 2, "synthetix": 4, "liquity": 1, "adl": 7}[name]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +212,22 @@ def test_what_no_rule_reads_is_unsupported_with_its_reason(tmp_path):
     assert (file.failed, file.unsupported) == (0, 2)
     assert any("another_queue" in reason for reason in file.reasons)
     assert any("floor" in reason for reason in file.reasons)
+
+
+@pytest.mark.parametrize("name", ["gmx", "synthetix"])
+def test_inputs_that_lack_a_field_leave_the_rest_of_the_file_judged(tmp_path, name):
+    data = copy.deepcopy(FAMILIES[name])
+    del data["vectors"][0]["inputs"]["price" if name == "synthetix" else "impact_factor"]
+    file = judged(tmp_path, data)
+    assert (file.failed, file.unsupported, file.passed) == (0, 1, len(data["vectors"]) - 1)
+
+
+def test_a_level_below_a_cap_that_is_reached_fails(tmp_path):
+    data = {"waterfill": [copy.deepcopy(ADL["waterfill"][1])]}
+    data["waterfill"][0]["expect"]["level"] = "1/3"
+    assert judged(tmp_path, data).failed == 1
+    data["waterfill"][0]["expect"]["level"] = "1/2"
+    assert judged(tmp_path, data).failed == 0
 
 
 def test_a_stated_tolerance_is_used_and_no_more(tmp_path):

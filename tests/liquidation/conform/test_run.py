@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from seawall.cli.conform import command
 from seawall.core.errors import InputError
 from seawall.liquidation import conform
 from seawall.margin import conform as margin_conform
@@ -61,3 +62,11 @@ def test_a_file_its_reader_cannot_take_apart_is_one_message_with_the_file_in_it(
     with pytest.raises(InputError) as caught:
         margin_conform.run([path], [reader])
     assert str(caught.value) == f"{path}: found a list, expected an object"
+
+
+def test_the_command_judges_both_sets(capsys):
+    mine = Path(__file__).parent / "data" / "maker_dog.json"
+    command([mine, MARGIN_DATA / "dydx_quantums.json"], json=True)
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert [file["failed"] for file in files] == [0, 0]
+    assert all(file["passed"] > 0 for file in files)

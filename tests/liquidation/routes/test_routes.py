@@ -18,10 +18,12 @@ from seawall.liquidation.routes import (
     OrderBook,
     PowerImpact,
     Skewed,
+    Standing,
+    standing_quote,
 )
 from seawall.liquidation.routes.concentrated import Q96, base_between, quote_between, root_at_tick
 from seawall.liquidation.routes.power import ONE, power
-from seawall.liquidation.routes.skewed import FLOAT, fill_price, impact_of_difference
+from seawall.liquidation.routes.skewed import FLOAT, fill_price, impact_of_difference, price_impact
 
 SIDES = st.sampled_from([BUY, SELL])
 FEES = st.sampled_from([0, 500, 3_000, 30_000])
@@ -57,7 +59,12 @@ def powered(fee_ppm: int = 0, skew_lots: int = 3_000) -> Skewed:
     return Skewed("powered", PRICE, impact, skew_lots, fee_ppm, pool_micro=10**9)
 
 
-MAKERS = [book, pool, ranges, linear, powered]
+def standing(fee_ppm: int = 0) -> Standing:
+    return Standing("standing", SELL, PRICE * 95 // 100, 400)
+
+
+BOTH_SIDES = [book, pool, ranges, linear, powered]
+MAKERS = [*BOTH_SIDES, standing]
 
 
 # ------------------------------------------------------------------------------------------------ all of them
@@ -84,7 +91,7 @@ def test_splitting_a_trade_gains_no_more_than_rounding(make, side, first, second
     assert one.proceeds_micro + two.proceeds_micro <= together.proceeds_micro + 2
 
 
-@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("make", BOTH_SIDES)
 @given(lots=st.integers(1, 400), fee=FEES, side=SIDES)
 def test_a_round_trip_never_gains(make, lots, fee, side):
     route = make(fee)
@@ -281,6 +288,29 @@ def test_liquidity_that_is_not_there_cannot_be_removed():
 # ------------------------------------------------------------------------------------------------ virtual markets
 
 
+def test_the_impacts_of_the_published_pair_market():
+    """GMX v2 @ a5c0c88, PairMarket.ts: one side, a change of sides, up to the balance and beyond it."""
+    factors = (5 * 10**21, 10**22, 2 * FLOAT)
+    for before, after, crosses, expected in (
+        (0, 200_000, False, -399_999_999_999_999_992_588_018_713_340_000),
+        (400_000, 100_000, True, 699_999_999_999_999_987_029_032_748_360_000),
+        (100_000, 200_000, False, -299_999_999_999_999_994_441_014_035_010_000),
+        (200_000, 0, False, 199_999_999_999_999_996_294_009_356_670_000),
+        (0, 100_000, True, -99_999_999_999_999_998_147_004_678_330_000),
+    ):
+        assert price_impact(before * FLOAT, after * FLOAT, crosses, *factors) == expected
+
+
+def test_a_backstop_quotes_what_its_cover_carries():
+    quoted = standing_quote("backstop", SELL, PRICE, 30_000, 1_000 * 10**6, 3 * 10**9)
+    assert (quoted.price_nano, quoted.lots) == (PRICE * 97 // 100, 333)
+    assert quoted.take(SELL, 1_000).lots == 333
+    assert quoted.quote(SELL, 1).lots == 0
+    assert standing_quote("backstop", BUY, 100, 15_000, 0, 1).price_nano == 102
+    with pytest.raises(BadNumber, match="quote"):
+        standing_quote("backstop", SELL, PRICE, 10**6, 1, 1)
+
+
 def test_the_fill_price_of_the_published_example():
     """Synthetix v3 @ 23585f7, AsyncOrder.sol: 100 at 1,200, no skew, scale a million → 1,200.06."""
     assert fill_price(Fraction(1200), Fraction(0), Fraction(100), Fraction(10**6)) == Fraction("1200.06")
@@ -330,7 +360,7 @@ def test_a_cap_on_the_skew_holds():
     assert market.take(SELL, 500).lots == 200
 
 
-@settings(max_examples=30)
+@settings(max_examples=150)
 @given(exponent=st.sampled_from([FLOAT, FLOAT * 3 // 2, 2 * FLOAT]), side=SIDES, room=st.integers(-20_000, 20_000))
 def test_a_power_market_of_any_exponent_has_a_depth(exponent, side, room):
     market = Skewed("virtual", PRICE, PowerImpact(10**21, 2 * 10**21, exponent), 500, skew_max_lots=10**6, pool_micro=10**12)

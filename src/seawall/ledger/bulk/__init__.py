@@ -1,7 +1,8 @@
-"""Recorded events folded by compiled code, for recovery: `BulkFold`."""
+"""Recorded events folded by compiled code, for recovery: `BulkFold`, and `Unwrapped` records of a journal."""
 
 from __future__ import annotations
 
-from .session import BulkFold
+from .session import BulkFold, receipt_of
+from .unwrapped import Unwrapped
 
-__all__ = ["BulkFold"]
+__all__ = ["BulkFold", "Unwrapped", "receipt_of"]

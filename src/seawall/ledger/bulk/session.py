@@ -23,7 +23,7 @@ from . import context as ctx
 from .events import fold
 from .tables import add_keys, add_names, add_places
 
-__all__ = ["BulkFold"]
+__all__ = ["BulkFold", "receipt_of"]
 
 Array = np.ndarray[Any, Any]
 _CHUNK = 8_192  # records a call of the compiled fold
@@ -48,11 +48,14 @@ _SLOT_COLUMNS = ("held", "next", "before", "lots", "cost", "since_pico")
 class BulkFold:
     """Applies encoded events (`events.encode`) to a ledger, which meanwhile nobody else applies anything to.
 
-    by_hand: how many events were left to `Ledger.apply`.
+    by_hand: how many events were left to `Ledger.apply`. keep: hears, instead of the ledger, which events had a key:
+    int64[n, 4], rows (number in the call of `apply`, its first line, the line behind its last, sequence), and the lines, int64[m,
+    5], which `receipt_of` makes a receipt of; then the ledger itself remembers none.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, keep: Callable[[Array, Array], object] | None = None) -> None:
         self.by_hand = 0
+        self._kept = keep
         self._ledger, self._state = ledger, ledger._state
         self._c = array("q", bytes(8 * len(ctx.NAMES)))
         self._buffers: dict[int, Array] = {}
@@ -104,7 +107,7 @@ class BulkFold:
         count = len(starts) - 1
         text = np.frombuffer(data + bytes(_BEYOND), np.uint8)
         places = starts + text.ctypes.data
-        self._data, self._starts = data, starts.tolist()
+        self._data, self._starts, self._before = data, starts.tolist(), before
         done, grown = 0, -1
         while done < count:
             self._prepare()
@@ -174,27 +177,21 @@ class BulkFold:
         state.moved = []
         count = c[ctx.KEYED_COUNT]
         if count:
-            lines = self._buffers[ctx.LINES][: ctx.LINE_WIDTH * c[ctx.LINES_COUNT]].reshape(-1, ctx.LINE_WIDTH).tolist()
-            postings = self._postings(lines)
+            lines = self._buffers[ctx.LINES][: ctx.LINE_WIDTH * c[ctx.LINES_COUNT]].reshape(-1, ctx.LINE_WIDTH)
+            keyed = self._buffers[ctx.KEYED][: 4 * count].reshape(-1, 4)
+            if self._kept is not None:
+                keyed = keyed.copy()
+                keyed[:, 0] += self._before
+                self._kept(keyed, lines.copy())
+                return
+            postings = receipt_of(state, 0, lines.tolist()).postings
             data, starts, remember = self._data, self._starts, state.remember
-            for record, first, last, sequence in self._buffers[ctx.KEYED][: 4 * count].reshape(-1, 4).tolist():
+            for record, first, last, sequence in keyed.tolist():
                 event = decode(data[starts[record] : starts[record + 1]])
                 remember(event, Receipt(sequence, tuple(postings[first:last])))
             self._last_key = state._order[-1]
         if state.receipts:
             state.forget(state.at_ns - self._ledger._keys_ns)
-
-    def _postings(self, lines: list[list[int]]) -> list[Posting]:
-        names, assets, terms = self._state.names, self._state.assets, self._state.terms
-        made = []
-        for row, part, unit, amount, instrument in lines:
-            if part == ctx.BALANCE_PART:
-                made.append(Posting(names[row], "balance", assets[unit].asset, amount))
-            elif part == ctx.COST_PART:
-                made.append(Posting(names[row], "cost", assets[unit].asset, amount, terms[instrument][1]))
-            else:
-                made.append(Posting(names[row], "lots", terms[instrument][1], amount, terms[instrument][1]))
-        return made
 
     # ---------------------------------------------------------------------------------------- tables
 
@@ -271,6 +268,20 @@ class BulkFold:
         c[ctx.KEYS_COUNT] += add_keys(
             c[ctx.KEYS], c[ctx.KEYS_MASK], data.ctypes.data, np.cumsum(size) - size, size
         )
+
+
+def receipt_of(state: State, sequence: int, lines: list[list[int]]) -> Receipt:
+    """The receipt of an event that had these lines (`context.LINE_WIDTH`)."""
+    names, assets, terms = state.names, state.assets, state.terms
+    made = []
+    for row, part, unit, amount, instrument in lines:
+        if part == ctx.BALANCE_PART:
+            made.append(Posting(names[row], "balance", assets[unit].asset, amount))
+        elif part == ctx.COST_PART:
+            made.append(Posting(names[row], "cost", assets[unit].asset, amount, terms[instrument][1]))
+        else:
+            made.append(Posting(names[row], "lots", terms[instrument][1], amount, terms[instrument][1]))
+    return Receipt(sequence, tuple(made))
 
 
 class _Names:

@@ -141,6 +141,17 @@ def _binance(given: Fields, check: Check) -> None:
     given.done()
 
 
+@reads
+def _hyperliquid(given: Fields, check: Check) -> None:
+    names = ("mark", "entry", "notional", "account_value", "expect")
+    if not all(name in given for name in names):
+        raise Unsupported("no rule of deleveraging here reads these fields of Hyperliquid's")
+    mark, entry, notional, value = (float(exact(given.need(name))) for name in names[:4])
+    wanted, side = given.need("expect"), whole(given.take("side", 1))
+    given.done()
+    _printed(check, "index", wanted, Fraction(float(adl_queues.hyperliquid_score(side, mark, entry, notional, value))))
+
+
 def _printed(check: Check, field: str, wanted: Any, found: Fraction) -> None:
     """Equal after rounding to the digits that the source prints."""
     places = len(str(wanted).partition(".")[2])
@@ -159,8 +170,7 @@ def _waterfill(given: Fields, check: Check) -> None:
     given.done()
     found = water.level_exact(weights, caps, budget, omega)
     if "level" in expected:
-        level = expected.need("level")
-        check.exact("level", None if level is None else str(_fraction(level)), None if found.level is None else str(found.level))
+        _level(check, expected.need("level"), found, max((c / r for c, r in zip(caps, omega) if r), default=Fraction(0)))
     for field, values in (("h", found.shares), ("cash", found.amounts)):
         wanted = expected.take(field)
         if wanted is not None:
@@ -171,7 +181,20 @@ def _waterfill(given: Fields, check: Check) -> None:
         wanted = expected.take(field)
         if wanted is not None:
             check.exact(field, str(_fraction(wanted)), str(found.residual))
+    for field in ("covered", "paid"):
+        wanted = expected.take(field)
+        if wanted is not None:
+            check.exact(field, str(_fraction(wanted)), str(budget - found.residual))
     expected.done()
+
+
+def _level(check: Check, wanted: Any, found: water.Level, highest: Fraction) -> None:
+    """Where all caps are reached, every level from the highest of them on says the same, and so does none at all."""
+    if found.level is not None:
+        check.exact("level", None if wanted is None else str(_fraction(wanted)), str(found.level))
+        return
+    endless = wanted is None or wanted in ("inf", "infinity")
+    check.exact("level reaches all caps", True, endless or _fraction(wanted) >= highest)
 
 
 def _in_integers(
@@ -208,5 +231,6 @@ _RULES: dict[str, Callable[[Fields, Check], None]] = {
     "bybit_bankruptcy_inverse_long": partial(_inverse, 1),
     "bybit_bankruptcy_inverse_short": partial(_inverse, -1),
     "binance": _binance,
+    "hyperliquid": _hyperliquid,
     "waterfill": _waterfill,
 }

@@ -66,8 +66,8 @@ class Impact(Protocol):
         """What the trade that moves the skew so pays (negative: receives), rounded up."""
         ...
 
-    def marginal(self, price_nano: int, side: int, skew_lots: int) -> Fraction:
-        """Price of the next bit, before fees."""
+    def marginal(self, price_nano: int, side: int, skew_lots: int, ahead: bool) -> Fraction:
+        """Price before fees of the bit that comes next (ahead), or of the one that led to this skew."""
         ...
 
     def reach(self, price_nano: int, side: int, skew_lots: int, limit: Fraction) -> int:
@@ -89,7 +89,7 @@ class LinearSkew(msgspec.Struct, frozen=True):
         """P·(s₁² − s₀²)/(2·scale), rounded up."""
         return -(-price_nano * (after_lots**2 - before_lots**2) // (2 * self.scale_lots))
 
-    def marginal(self, price_nano: int, side: int, skew_lots: int) -> Fraction:
+    def marginal(self, price_nano: int, side: int, skew_lots: int, ahead: bool) -> Fraction:
         """P·(1 + s/scale)."""
         return price_nano * (1 + Fraction(skew_lots, self.scale_lots))
 
@@ -119,9 +119,9 @@ class PowerImpact(msgspec.Struct, frozen=True):
         impact = price_impact(before, after, crosses, self.positive, self.negative, self.exponent)
         return -(impact // _NANO_TO_FLOAT)
 
-    def marginal(self, price_nano: int, side: int, skew_lots: int) -> Fraction:
+    def marginal(self, price_nano: int, side: int, skew_lots: int, ahead: bool) -> Fraction:
         """P·(1 ± e·f·d^(e−1)), d in dollars: in floating point, as a screen; money comes from `cost_nano`."""
-        adding = skew_lots * side >= 0
+        adding = skew_lots * side > 0 or (ahead and skew_lots == 0)  # at balance what comes adds, what came reduced
         factor = (self.negative if adding else self.positive) / FLOAT
         exponent = self.exponent / FLOAT
         distance = abs(skew_lots) * price_nano / 1e9
@@ -194,7 +194,7 @@ class Skewed:
     def _trade(self, side: int, lots: int) -> tuple[Fill, int]:
         check_order(side, lots)
         lots = min(lots, self._room(side))
-        marginal = self._marginal(side, self.skew_lots + side * lots)
+        marginal = self._marginal(side, self.skew_lots + side * lots, lots == 0)
         if not lots:
             return nothing(marginal), 0
         cost = self.impact.cost_nano(self.price_nano, self.skew_lots, self.skew_lots + side * lots)
@@ -211,6 +211,6 @@ class Skewed:
             room = min(room, max(0, self.skew_lots + self.impact.scale_lots))
         return min(room, LOTS_MAX)
 
-    def _marginal(self, side: int, skew_lots: int) -> int:
-        price = self.impact.marginal(self.price_nano, side, skew_lots) * (PPM + side * self.fee_ppm) / PPM
+    def _marginal(self, side: int, skew_lots: int, ahead: bool) -> int:
+        price = self.impact.marginal(self.price_nano, side, skew_lots, ahead) * (PPM + side * self.fee_ppm) / PPM
         return math.ceil(price) if side == BUY else math.floor(price)

@@ -70,8 +70,9 @@ def _judge_file(path: Path, readers: Sequence[Reader]) -> FileReport:
             if not check.compared:
                 raise Unsupported("the source asserts no figure")
         except Unsupported as reason:
-            reasons[str(reason)] += 1
-            continue
+            if not check.failures:  # what differs is a failure whatever else could not be judged
+                reasons[str(reason)] += 1
+                continue
         except LimitExceeded as error:
             reasons[f"beyond the int64 range of the ledger: {error.place}"] += 1
             continue

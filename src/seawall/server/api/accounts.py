@@ -15,7 +15,7 @@ from seawall.engine.corridor import Corridors
 from seawall.margin.liquidation import Crossings
 from seawall.server.api import answers as a
 from seawall.server.api.routes import Ask, Routes, answer
-from seawall.server.views import AccountRow, AccountView, FiguresView, OrderView, Page, PositionView, figures_view
+from seawall.server.views import AccountRow, AccountView, FiguresView, OrderView, Page, PositionView, figures_view, page
 
 __all__ = ["corridors_view", "liquidation_view", "routes"]
 
@@ -58,18 +58,23 @@ class LiquidationQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 async def list_accounts(ask: Ask) -> Response:
     """A page of accounts: filtered, sorted, counted; figures of each account's last exact evaluation."""
-    return answer(ask, ask.desk.service.accounts(**msgspec.structs.asdict(ask.query)))
+    how = msgspec.structs.asdict(ask.query)
+    return answer(ask, await ask.desk.looks.made(lambda seen: page(seen, **how)))
 
 
 async def list_accounts_csv(ask: Ask) -> Response:
     """The table of accounts as CSV."""
-    page: Page = ask.desk.service.accounts(**msgspec.structs.asdict(ask.query))
+    how = msgspec.structs.asdict(ask.query)
+    return Response(await ask.desk.looks.made(lambda seen: _csv(page(seen, **how))), media_type="text/csv")
+
+
+def _csv(found: Page) -> str:
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")
     names = AccountRow.__struct_fields__
     rows.writerow(names)
-    rows.writerows([_cell(getattr(row, name)) for name in names] for row in page.rows)
-    return Response(out.getvalue(), media_type="text/csv")
+    rows.writerows([_cell(getattr(row, name)) for name in names] for row in found.rows)
+    return out.getvalue()
 
 
 def _cell(value: Any) -> Any:

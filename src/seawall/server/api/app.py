@@ -20,6 +20,7 @@ from seawall.server.config import VenueConfig
 from seawall.server.hub import Hub
 from seawall.server.keys import Keys
 from seawall.server.limits import Buckets
+from seawall.server.looks import Looks
 from seawall.server.metrics import Metrics
 from seawall.server.service import Service
 
@@ -38,7 +39,7 @@ def make_app(config: VenueConfig, service: Service, hub: Hub, keys: Keys, metric
 
     limits = config.limits
     buckets = Buckets(limits.requests_per_s, limits.burst)
-    desk = Desk(config, service, hub, keys, buckets, metrics, {}, {"version": __version__})
+    desk = Desk(config, service, hub, keys, buckets, metrics, {}, {"version": __version__}, Looks(service.clearing))
     app = FastAPI(
         title="Seawall", version=__version__, description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False,

@@ -12,9 +12,10 @@ from seawall.server.config import VenueConfig
 from seawall.server.hub import Hub
 from seawall.server.keys import Key, Keys
 from seawall.server.limits import Buckets
+from seawall.server.looks import Looks
 from seawall.server.metrics import Metrics
 from seawall.server.service import Service
-from seawall.server.views import Overview
+from seawall.server.views import Overview, overview
 
 __all__ = ["WORST_MAX", "Desk"]
 
@@ -23,7 +24,8 @@ WORST_MAX = 500
 
 
 class Desk(NamedTuple):
-    """One running service, as its routes see it. sockets: open WebSockets by key."""
+    """One running service, as its routes see it. sockets: open WebSockets by key; looks: at all accounts, beside
+    the loop."""
 
     config: VenueConfig
     service: Service
@@ -33,14 +35,22 @@ class Desk(NamedTuple):
     metrics: Metrics
     sockets: dict[str, int]
     facts: dict[str, Any]
+    looks: Looks
 
-    def overview(self, worst: int = 50) -> Overview:
+    async def overview(self, worst: int = 50) -> Overview:
         """The service's overview, at most OVERVIEW_S old: it looks at every account, which is for no caller's loop to repeat."""
         now = time.monotonic()
         kept, at = self.facts.get("overview", (None, -OVERVIEW_S))
         if kept is None or now - at >= OVERVIEW_S:
-            kept = self.service.overview(WORST_MAX)
+            kept = await self.looks.made(lambda seen: overview(seen, WORST_MAX))
             self.facts["overview"] = kept, now
+        return msgspec.structs.replace(kept, worst=kept.worst[:worst])
+
+    def last_overview(self, worst: int = 50) -> Overview:
+        """The last one that was made, whatever its age; where there was none it is made now."""
+        if "overview" not in self.facts:
+            self.facts["overview"] = self.service.overview(WORST_MAX), time.monotonic()
+        kept = self.facts["overview"][0]
         return msgspec.structs.replace(kept, worst=kept.worst[:worst])
 
     def take(self, key: Key, count: float = 1.0) -> None:

@@ -57,7 +57,7 @@ async def get_parameters(ask: Ask) -> Response:
 
 async def get_overview(ask: Ask) -> Response:
     """Totals, accounts by status, the histogram of health, and the accounts nearest to liquidation."""
-    return answer(ask, ask.desk.overview(ask.query.worst))
+    return answer(ask, await ask.desk.overview(ask.query.worst))
 
 
 async def get_status(ask: Ask) -> Response:

@@ -108,6 +108,8 @@ async def _listen(opened: _Open) -> None:
         subscription = desk.hub.subscribe(
             parse_channels(asked.channels), asked.accounts, after=asked.after, stream=asked.stream, format=format
         )
+        if "decision" in asked.channels and not subscription.resumed:
+            await desk.overview()  # the snapshot begins with it, and is made while nothing else is
         await _feed(opened, subscription, format)
     except TimeoutError:
         await opened.close(GARBAGE, "no subscription came")

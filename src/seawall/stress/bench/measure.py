@@ -63,6 +63,7 @@ GOALS: dict[str, Goal] = {
     "journal_segments_ack_p99_ms": Goal("ms", None, at_least=False),
     "journal_scan_events_per_s": Goal("/s", None),
     "recovery_events_per_s": Goal("/s", 500_000.0),
+    "service_recovery_events_per_s": Goal("/s", 500_000.0),
     "snapshot_restart_s": Goal("s", 5.0, at_least=False),
     "status_board_update_ns": Goal("ns", 20.0, at_least=False),
     "status_board_read_us": Goal("us", 1.0, at_least=False),

@@ -28,6 +28,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         "journal_scan_events_per_s",
     ),
     "recovery": ("recovery_events_per_s",),
+    "service_recovery": ("service_recovery_events_per_s",),
     "service": ("ws_what_if_p99_ms", "ws_what_if_per_s", "tick_to_ws_p99_ms"),
     "soak": ("soak_rss_growth_mb",),
     "restart": ("snapshot_restart_s",),

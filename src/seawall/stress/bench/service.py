@@ -16,7 +16,7 @@ from seawall.core.errors import InvariantError
 from seawall.stress.bench.measure import Measure, measured
 from seawall.stress.bench.setting import Setting
 
-__all__ = ["MEASURES", "measure"]
+__all__ = ["MEASURES", "child_environment", "measure"]
 
 MEASURES = ("ws_what_if_p99_ms", "ws_what_if_per_s", "tick_to_ws_p99_ms")
 RATE = 5_000
@@ -46,13 +46,13 @@ def measure(setting: Setting, names: set[str]) -> list[Measure]:
 def loaded(accounts: int, seconds: float, rate: int) -> dict[str, Any]:
     """What the clients of a loaded service saw."""
     line = [sys.executable, "-m", "seawall.server.load", str(accounts), str(seconds), str(rate)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, env=os.environ | {"PYTHONPATH": _path()})
+    done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, env=child_environment())
     if done.returncode:
         raise InvariantError("the service under load answers", done.stderr[-400:])
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def _path() -> str:
-    """Where this package came from, for a child that may run elsewhere."""
-    return os.pathsep.join(part for part in sys.path if part)
+def child_environment() -> dict[str, str]:
+    """For a child that may run elsewhere: where this package came from."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}

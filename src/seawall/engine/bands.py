@@ -67,8 +67,8 @@ def _strays(nodes, holdings, piece, width, node, out):
 
 
 @inner
-def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint):
-    """Makes the stage of one width of the ladder, both sides."""
+def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint, is_point):
+    """Makes the stage of one width of the ladder, both sides. is_point: whether the band so far is the present point."""
     for i in range(count):
         piece = scratch.pieces[i]
         u = piece[UNDERLYING]
@@ -92,8 +92,28 @@ def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, j
             _put(kind, tables, scratch, i, scratch.profiles[side], STAGE, side, joint, scratch.basis[side])
             _shift(scratch, i, STAGE, side, joint, off_low, off_high)
             scratch.ends[STAGE, i, side] = nodes.ladder[u, width, side]
+        if kind is None and scratch.rule[LOWER + FACTOR] > 0.0:
+            _point_with_gaps(kind, tables, scratch, i, scratch.exact[with_orders, i], joint, is_point)
         _strays(nodes, holdings, piece, width, node, scratch.stray[i])
     bend(scratch, count, BASE)
+
+
+@once
+def _point_with_gaps(kind, tables, scratch, i, exact, joint, is_point):
+    """Bounds the present point from below with the gaps of the stage, term by term: where corners differ much, wider
+    gaps take nothing."""
+    params = tables.underlying_params[scratch.pieces[i, UNDERLYING]]
+    for slot in (POINT, BASE):
+        if slot == BASE and not is_point:
+            break
+        z, gap = scratch.lower[slot, FALL, i], scratch.gap[slot, i]
+        for c in range(faces.GAPS):
+            gap[c] = scratch.gap[STAGE, i, c]
+        if slot == POINT:
+            faces.lower(kind, exact, gap, params, scratch.rule, joint, scratch.work, z)
+        for j in range(joint):
+            z[j] = z[j] - scratch.charged[i, 0] if slot == POINT else scratch.lower[POINT, FALL, i, j]
+            scratch.lower[slot, RISE, i, j] = z[j]
 
 
 @once

@@ -163,7 +163,7 @@ def certify(
         if until_ns == 0:
             continue
         if narrow:
-            bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint)
+            bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint, True)
             share = growth.reach(scratch, count, joint, cash)
             growth.move(scratch, count, joint, cash, share)
             growth.extend(scratch, count, joint, cash)
@@ -282,7 +282,7 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     it took of its first stage, how many steps of the narrowest grid it went, the width of that stage, and
     whether by the leader."""
     tables = board.tables
-    bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+    bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint, True)
     share = growth.reach(scratch, count, joint, cash)
     if led:
         rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
@@ -293,13 +293,13 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
             return 1.0, LED_SHARE * 2.0**width, width, True
     while share < ENOUGH and width > 0:
         width -= 1
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint, True)
         share = growth.reach(scratch, count, joint, cash)
     first, way, narrowest = share, share * 2.0**width, width
     growth.move(scratch, count, joint, cash, share)
     while share >= 1.0 and width < WIDEST:
         width += 1
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint, False)
         share = growth.reach(scratch, count, joint, cash)
         growth.move(scratch, count, joint, cash, share)
         way += share * 2.0 ** (width - 1)
@@ -320,7 +320,7 @@ def _follow(kind, board, nodes, holdings, scratch, count, with_orders, joint, ca
     led = scratch.led
     while led[LED_ENDS] > 0.0 and width < WIDEST:
         kept = led[0], led[1], led[2]
-        bands.prepare(kind, board.tables, nodes, holdings, scratch, count, width + 1, with_orders, joint)
+        bands.prepare(kind, board.tables, nodes, holdings, scratch, count, width + 1, with_orders, joint, False)
         wider = lead(nodes, board.index, scratch, count, joint, cash, leader)
         if wider >= rate:
             led[0], led[1], led[2] = kept

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from liquidation.account_walk import FEES, Walk, health_of
@@ -289,6 +289,43 @@ def test_an_account_of_single_lots_can_be_sold_at_all():
     assert [end.cause for end in of(Ended, out)] == ["sold out"]
 
 
+def test_an_account_worth_something_pays_its_bidders_itself_and_never_affiliates():
+    """An earlier bid paid in 93; then the mark moves: what is left for sale lacks some 30, the account as a whole has 60."""
+    auctions = house()
+    at = 5 * MINUTE_NS
+    run(auctions, start(), bid(at, PPB), Settle(at_ns=at))
+    sale = auctions.sales[1]
+    legs = tuple(leg._replace(value_nano=10_350_000) for leg in sale.legs)
+    cash = sale.cash_micro + sale.reserved_micro
+    value = value_of(legs, cash)
+    look = Look(auction=1, version=2, legs=legs, cash_micro=cash, health_micro=-300 * UNIT, at_ns=at)
+    assert value - sale.reserved_micro < 0 < value
+    run(auctions, look)
+    friend = bid(at, PPB, "friend", version=2)
+    assert reasons(run(auctions, friend)) == ["self-bid-below-oracle"]
+    assert auctions.price_of(auctions.sales[1], at) < 0
+    out = run(auctions, bid(at, PPB // 10, version=2), Settle(at_ns=at))
+    (sold,) = of(Sold, out)
+    assert sold.paid_micro < 0
+    assert FUND not in {party for party, _ in net(of(Transfer, out))}
+    after = auctions.sales[1]
+    assert after.value_micro >= value
+    assert after.cash_micro + after.reserved_micro == cash + net(of(Transfer, out))["owner", "USD"]
+    # a bid that was good when it came: the look after it turned the price
+    again = house()
+    run(again, start(affiliates=("friend",)), bid(0, PPB), Settle(at_ns=0))
+    first = again.sales[1]
+    held = first.cash_micro + first.reserved_micro
+    figures = {"auction": 1, "version": 2, "cash_micro": held, "at_ns": 0}
+    run(again, Look(legs=first.legs, health_micro=-10 * UNIT, **figures), bid(0, PPB, "friend", version=2))
+    assert again.pending
+    moved = tuple(leg._replace(value_nano=10_350_000) for leg in first.legs)
+    assert value_of(moved, held) > 0
+    out = run(again, Look(legs=moved, health_micro=-300 * UNIT, **figures), Settle(at_ns=0))
+    assert reasons(out) == ["self-bid-below-oracle"]
+    assert not of(Sold, out)
+
+
 def test_an_unknown_bucket_is_an_error():
     with pytest.raises(InputError, match="bucket"):
         run(house(), start(bucket="y"))
@@ -324,6 +361,7 @@ def test_a_snapshot_and_the_journal_after_it_give_the_same_outcomes_and_the_same
 
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
+@example(seed=887)  # two bids of an account sold whole got no lot, and what their shares rounded away was given to the third
 def test_every_invariant_holds_on_random_walks(seed):
     walk = Walk(seed)
     for _ in range(250):

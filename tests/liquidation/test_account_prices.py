@@ -91,3 +91,15 @@ def test_slices_are_worth_their_shares_and_nothing_is_lost(raw, cash, cuts, whol
     if sum(parts) == PPB:
         assert not any(leg.lots for leg in left)
         assert rest_cash + sum(leg.lots for leg in left) in range(-len(cuts), len(cuts) + 1)
+
+
+def test_shares_too_small_for_a_lot_leave_their_value_whole_with_the_account():
+    """Three lots, sold whole to three: only the largest share has lots, and it is worth that share to the micro."""
+    legs = (Leg("A", 1, 1_024_252_164), Leg("B", 1, 1_044_378_501), Leg("C", 1, 994_522_598))
+    cash = -2_943_730
+    shares = [62_500_000, 625_000_000, 312_500_000]
+    parts = slices_of(legs, cash, shares)
+    assert [part.lots for part in parts] == [(0, 0, 0), (1, 1, 1), (0, 0, 0)]
+    assert parts[1].value_micro == value_of(legs, cash) * 625_000_000 // PPB
+    rest, left = rest_of(legs, cash, parts[1:2])
+    assert value_of(rest, left) == value_of(legs, cash) - parts[1].value_micro

@@ -245,7 +245,7 @@ class AccountAuctions(House[AccountSale]):
             return "self-bid"
         if bid.bidder in sale.affiliates:
             discount = self.rules[sale.bucket].self_bid_discount_ppm
-            if sale.insolvent or self.share_of(sale, bid.at_ns) < Fraction(PPM - discount, PPM):
+            if sale.insolvent or price < 0 or self.share_of(sale, bid.at_ns) < Fraction(PPM - discount, PPM):
                 return "self-bid-below-oracle"
         return None if self._affordable_ppb(sale, bid, price) > 0 else "no-cash"
 
@@ -264,9 +264,11 @@ class AccountAuctions(House[AccountSale]):
         """
         if not sale.fresh:
             return [Refused("bid", bid.bidder, "look-awaited") for bid in bids]
+        barred = [bid for bid in bids if price < 0 and bid.bidder in sale.affiliates]  # a look may have turned the price
+        out: list[Outcome] = [Refused("bid", bid.bidder, "self-bid-below-oracle") for bid in barred]
+        bids = [bid for bid in bids if bid not in barred]
         shares = share_out(self.most_ppb(sale, self.now_ns), [self._affordable_ppb(sale, bid, price) for bid in bids])
         slices = slices_of(sale.legs, sale.cash_micro, shares)
-        out: list[Outcome] = []
         gone: list[Slice] = []
         sold = reserved = 0
         for bid, share, part in zip(bids, shares, slices):
@@ -275,7 +277,7 @@ class AccountAuctions(House[AccountSale]):
                 continue
             owed = price * share // PPB if price >= 0 else -(-price * share // PPB)
             gone.append(part)
-            sold, reserved = sold + share, reserved + max(owed, 0)
+            sold, reserved = sold + share, reserved + (max(owed, 0) if sale.insolvent else owed)
             out.append(Sold(auction=sale.number, bidder=bid.bidder, amount=share, paid_micro=owed, price=price))
             out += self._moves(sale, bid.bidder, owed, part)
         if not gone:
@@ -297,10 +299,12 @@ class AccountAuctions(House[AccountSale]):
         return out + ([] if any(leg.lots for leg in legs) else self._end(self.sales[sale.number], "sold out"))
 
     def _moves(self, sale: AccountSale, bidder: str, owed: int, part: Slice) -> list[Outcome]:
-        """Price, positions and the cash that goes with them; a pay comes from the fund."""
+        """Price, positions and the cash that goes with them. A pay comes from the fund; but where earlier bids paid in
+        more than what is left for sale lacks, so that the account as a whole is worth something, from the account."""
+        payer = FUND if sale.insolvent else sale.owner
         out: list[Outcome] = []
         out += pay(bidder, sale.owner, self.asset, max(owed, 0), "account auction")
-        out += pay(FUND, bidder, self.asset, max(-owed, 0), "insolvent account")
+        out += pay(payer, bidder, self.asset, max(-owed, 0), "insolvent account")
         out += pay(sale.owner, bidder, self.asset, max(part.cash_micro, 0), "cash with positions")
         out += pay(bidder, sale.owner, self.asset, max(-part.cash_micro, 0), "cash with positions")
         for leg, lots in zip(sale.legs, part.lots):

@@ -35,7 +35,11 @@ def value_of(legs: Sequence[Leg], cash_micro: int) -> int:
 
 
 def slices_of(legs: Sequence[Leg], cash_micro: int, shares_ppb: Sequence[int]) -> list[Slice]:
-    """A slice per share. Where the shares are the whole, the largest (the first of them) has the odd lots and micros too."""
+    """A slice per share. Where the shares are the whole, the largest (the first of them) has the odd lots too.
+
+    It then has the odd micros as well, but only those of slices with lots: a share that is too small for a lot goes to
+    nobody, so its value stays whole with the account, and what it lost by rounding down is not the largest's either.
+    """
     value = value_of(legs, cash_micro)
     lots = [tuple(_toward_zero(leg.lots * share, PPB) for leg in legs) for share in shares_ppb]
     values = [value * share // PPB for share in shares_ppb]
@@ -43,7 +47,9 @@ def slices_of(legs: Sequence[Leg], cash_micro: int, shares_ppb: Sequence[int]) -
         largest = max(range(len(shares_ppb)), key=lambda i: (shares_ppb[i], -i))
         others = [part for i, part in enumerate(lots) if i != largest]
         lots[largest] = tuple(leg.lots - sum(part[j] for part in others) for j, leg in enumerate(legs))
-        values[largest] = value - sum(values[:largest]) - sum(values[largest + 1 :])
+        taken = [i for i, part in enumerate(lots) if any(part) or i == largest]
+        whole = value * sum(shares_ppb[i] for i in taken) // PPB
+        values[largest] = whole - sum(values[i] for i in taken if i != largest)
     out = []
     for part, worth in zip(lots, values):
         positions = sum(size * leg.value_nano for size, leg in zip(part, legs)) // NANO_PER_MICRO

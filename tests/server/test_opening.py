@@ -154,11 +154,18 @@ def test_another_book_than_the_one_that_was_begun_is_refused(tmp_path):
     assert by_the_opening(config.journal_folder) == 20, "nothing of the other book was written"
 
 
-def test_a_book_that_is_written_is_not_looked_at_again(tmp_path):
+@pytest.mark.parametrize("marked", [False, True], ids=["unmarked", "marked"])
+def test_a_book_that_is_written_is_not_looked_at_again(tmp_path, marked):
+    """marked: the first start ended after the last record was on the disk, and before its marker was gone."""
     config = venue(tmp_path, 30)
+    requests = opening_requests(config, time.time_ns())
     first = run(lambda: written(config))
+    marker = config.journal_folder / MARKER
+    if marked:
+        opening.write_durably(marker, opening.msgspec.json.encode(opening._Marker(len(requests), "0" * 64)))
     (tmp_path / "book.csv").unlink()
     assert run(lambda: written(config)) == first
+    assert not marker.exists()
 
 
 def test_a_journal_without_a_record_gets_its_genesis_and_its_book(tmp_path):

@@ -161,6 +161,7 @@ def _register() -> None:
         margin,
         replay,
         serve,
+        stress,
         top,
         what_if,
     )
@@ -173,6 +174,7 @@ def _register() -> None:
         app.command(module.NAME)(module.command)
     app.add_typer(journal.app)
     app.add_typer(keys.app)
+    app.add_typer(stress.app)
 
 
 _register()

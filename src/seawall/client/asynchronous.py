@@ -11,7 +11,7 @@ import httpx
 from seawall.client import calls as c
 from seawall.client import types as t
 from seawall.client.errors import Unreachable
-from seawall.client.sending import AGAIN, Retry, failure, headers_of, prepare, query_of, read_answer
+from seawall.client.sending import AGAIN, Retry, failure, headers_of, prepare, query_of, read_answer, trusted
 from seawall.client.stream import follow_async
 
 __all__ = ["AsyncClient"]
@@ -40,8 +40,8 @@ class AsyncClient:
         retry: Retry | None = None,
         verify: Any = True,
     ) -> None:
-        self.url, self._key, self._retry, self._verify = url.rstrip("/"), key, retry or Retry(), verify
-        self._http = httpx.AsyncClient(base_url=self.url, headers=headers_of(key), timeout=timeout_s, verify=verify, trust_env=False)
+        self.url, self._key, self._retry, self._verify = url.rstrip("/"), key, retry or Retry(), trusted(verify)
+        self._http = httpx.AsyncClient(base_url=self.url, headers=headers_of(key), timeout=timeout_s, verify=self._verify, trust_env=False)
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import ssl
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,10 +17,12 @@ import msgspec
 from seawall.client.calls import Call
 from seawall.client.errors import ServiceError
 from seawall.client.types import Verdict
+from seawall.core.errors import UnreadableFile
 
-__all__ = ["KEY_VARIABLE", "Retry", "headers_of", "read_answer"]
+__all__ = ["CA_VARIABLE", "KEY_VARIABLE", "Retry", "headers_of", "read_answer", "trusted"]
 
 KEY_VARIABLE = "SEAWALL_KEY"
+CA_VARIABLE = "SEAWALL_CA"
 AGAIN = (429, 503)
 
 
@@ -34,6 +37,21 @@ class Retry(NamedTuple):
         """Before the try after `tried` ones; never sooner than the service asked for."""
         backoff = min(self.first_s * 2**tried, self.longest_s) * (0.5 + random.random() / 2)
         return max(backoff, min(asked_s, self.longest_s))
+
+
+def trusted(verify: Any = True) -> Any:
+    """What TLS is verified by, as httpx takes it: where the environment names a file in SEAWALL_CA, the certificates in it besides those
+    of the system, the service's own among them if it is there. UnreadableFile where it cannot be read."""
+    path = os.environ.get(CA_VARIABLE)
+    if verify is not True or not path:
+        return verify
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(path)
+    except (OSError, ssl.SSLError) as error:
+        raise UnreadableFile(CA_VARIABLE, f"{path} ({error})", "a file of PEM certificates") from None
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def headers_of(key: str | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ import httpx
 from seawall.client import calls as c
 from seawall.client import types as t
 from seawall.client.errors import Unreachable
-from seawall.client.sending import AGAIN, Retry, failure, headers_of, prepare, query_of, read_answer
+from seawall.client.sending import AGAIN, Retry, failure, headers_of, prepare, query_of, read_answer, trusted
 from seawall.client.stream import follow
 
 __all__ = ["Client"]
@@ -23,7 +23,7 @@ Trades = Mapping[str, c.Amount] | Sequence[tuple[str, c.Amount]]
 class Client:
     """A service as a Python object. url: where it listens; key: an API key (None: SEAWALL_KEY of the environment).
 
-    verify: of TLS, as httpx takes it (True, False, or an ssl.SSLContext). No proxy of the environment is used.
+    verify: of TLS, as httpx takes it (True, False, or an ssl.SSLContext; True trusts the file in SEAWALL_CA too). No proxy of the environment is used.
 
     Every method raises ServiceError where the service says no, and Unreachable where no answer came after all tries.
 
@@ -41,8 +41,8 @@ class Client:
         retry: Retry | None = None,
         verify: Any = True,
     ) -> None:
-        self.url, self._key, self._retry, self._verify = url.rstrip("/"), key, retry or Retry(), verify
-        self._http = httpx.Client(base_url=self.url, headers=headers_of(key), timeout=timeout_s, verify=verify, trust_env=False)
+        self.url, self._key, self._retry, self._verify = url.rstrip("/"), key, retry or Retry(), trusted(verify)
+        self._http = httpx.Client(base_url=self.url, headers=headers_of(key), timeout=timeout_s, verify=self._verify, trust_env=False)
 
     def __enter__(self) -> Client:
         return self

@@ -16,18 +16,18 @@ from seawall.engine.pieces import (
     BY_STRAY,
     FIRST,
     LAST,
-    LEAST_BASIS,
     NODES_LOW,
     NOW_LOW,
     POINT,
     STAGE,
     UNDERLYING,
     USES_NEAR,
+    YOUNGER_LOW,
     leg_lots,
     profile,
     size_of,
 )
-from seawall.engine.state import NEAR, PRESENT, RING, SPAN
+from seawall.engine.state import BUILT, NEAR, PRESENT, RING, SPAN
 from seawall.kernels import cells
 from seawall.kernels.compiled import inner, once
 from seawall.kernels.tables import tables_at
@@ -67,13 +67,16 @@ def _strays(nodes, holdings, piece, width, node, out):
 
 
 @inner
-def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint):
-    """Makes the stage of one width of the ladder, both sides."""
+def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint, is_point):
+    """Makes the stage of one width of the ladder, both sides. is_point: whether the band so far is the present point."""
     for i in range(count):
         piece = scratch.pieces[i]
         u = piece[UNDERLYING]
         node = nodes.key[u, width, PRESENT]
-        off_low, off_high = _offs(kind, tables, scratch, i, NODES_LOW)
+        made = nodes.made_ns[u, width]
+        made_ns = min(made[node & (RING - 1)], made[(node + SPAN) & (RING - 1)])
+        younger_ns = np.float64(made_ns - nodes.times[u, BUILT])
+        off_low, off_high = _offs(kind, tables, scratch, i, NODES_LOW, younger_ns)
         near = piece[USES_NEAR] > 0
         for side in range(2):
             ring = (node + SPAN * side) & (RING - 1)
@@ -82,12 +85,35 @@ def prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, j
             profile(kind, here, holdings, piece, with_orders, near or side == FALL, scratch.profiles[side])
         if kind is None:
             _stage_gaps(scratch, i, scratch.exact[with_orders, i])
+            if scratch.rule[UPPER + ON]:
+                low, high = nodes.values[width, node & (RING - 1)], nodes.values[width, (node + SPAN) & (RING - 1)]
+                _sure_basis(tables, low, high, holdings, piece, scratch.basis)
         for side in range(2):
-            _put(kind, tables, scratch, i, scratch.profiles[side], STAGE, side, joint)
+            _put(kind, tables, scratch, i, scratch.profiles[side], STAGE, side, joint, scratch.basis[side])
             _shift(scratch, i, STAGE, side, joint, off_low, off_high)
             scratch.ends[STAGE, i, side] = nodes.ladder[u, width, side]
+        if kind is None and scratch.rule[LOWER + FACTOR] > 0.0:
+            _point_with_gaps(kind, tables, scratch, i, scratch.exact[with_orders, i], joint, is_point)
         _strays(nodes, holdings, piece, width, node, scratch.stray[i])
     bend(scratch, count, BASE)
+
+
+@once
+def _point_with_gaps(kind, tables, scratch, i, exact, joint, is_point):
+    """Bounds the present point from below with the gaps of the stage, term by term: where corners differ much, wider
+    gaps take nothing."""
+    params = tables.underlying_params[scratch.pieces[i, UNDERLYING]]
+    for slot in (POINT, BASE):
+        if slot == BASE and not is_point:
+            break
+        z, gap = scratch.lower[slot, FALL, i], scratch.gap[slot, i]
+        for c in range(faces.GAPS):
+            gap[c] = scratch.gap[STAGE, i, c]
+        if slot == POINT:
+            faces.lower(kind, exact, gap, params, scratch.rule, joint, scratch.work, z)
+        for j in range(joint):
+            z[j] = z[j] - scratch.charged[i, 0] if slot == POINT else scratch.lower[POINT, FALL, i, j]
+            scratch.lower[slot, RISE, i, j] = z[j]
 
 
 @once
@@ -118,23 +144,26 @@ def _take_gaps(x, out):
 
 
 @once
-def _offs(kind, tables, scratch, i, slack_from):
-    """What the bounds from below and from above may be off by for a piece's slack."""
+def _offs(kind, tables, scratch, i, slack_from, younger_ns):
+    """What the bounds from below and from above may be off by for a piece's slack, at nodes made `younger_ns` after
+    those that it is reckoned from."""
     share = charge_share(tables.underlying_params[scratch.pieces[i, UNDERLYING]], kind)
-    low, high = scratch.slack[i, slack_from], scratch.slack[i, slack_from + 1]
+    slack = scratch.slack[i]
+    low = slack[slack_from] - younger_ns * slack[YOUNGER_LOW]
+    high = slack[slack_from + 1] - younger_ns * slack[YOUNGER_LOW + 1]
     return penalty(scratch.rule, LOWER, low, high, share), penalty(scratch.rule, UPPER, low, high, share)
 
 
 @once
-def _put(kind, tables, scratch, i, x, slot, side, joint):
-    """Turns a profile into the parts of both bounds."""
+def _put(kind, tables, scratch, i, x, slot, side, joint, basis):
+    """Turns a profile into the parts of both bounds. basis: see `faces.upper`."""
     rule, work = scratch.rule, scratch.work
     params = tables.underlying_params[scratch.pieces[i, UNDERLYING]]
     if rule[LOWER + ON]:
         faces.lower(kind, x, scratch.gap[slot, i], params, rule, joint, work, scratch.lower[slot, side, i])
     if rule[UPPER + ON]:
         out = scratch.upper[slot, side, i]
-        faces.upper(kind, x, params, rule, scratch.witness[i], scratch.slack[i, LEAST_BASIS], out)
+        faces.upper(kind, x, params, rule, scratch.witness[i], basis, out)
 
 
 @once
@@ -154,7 +183,8 @@ def start(kind, tables, scratch, count, profiles, joint):
         if kind is None:
             _take_gaps(profiles[i], scratch.gap[BASE, i])
         scratch.charged[i, 0] = scratch.charged[i, 1] = 0.0
-        _put(kind, tables, scratch, i, profiles[i], BASE, FALL, joint)
+        basis = np.float64(profiles[i][cells.BASIS_CHARGE]) if kind is None else 0.0
+        _put(kind, tables, scratch, i, profiles[i], BASE, FALL, joint, basis)
         for j in range(joint):
             scratch.lower[BASE, RISE, i, j] = scratch.lower[BASE, FALL, i, j]
         for k in range(2):
@@ -165,7 +195,7 @@ def start(kind, tables, scratch, count, profiles, joint):
 def apply_slack(kind, tables, scratch, count, joint):
     """Takes the present slack off the band so far, in place of what was taken before."""
     for i in range(count):
-        off_low, off_high = _offs(kind, tables, scratch, i, NOW_LOW)
+        off_low, off_high = _offs(kind, tables, scratch, i, NOW_LOW, 0.0)
         for side in range(2):
             more_low, more_high = off_low - scratch.charged[i, 0], off_high - scratch.charged[i, 1]
             _shift(scratch, i, BASE, side, joint, more_low, more_high)
@@ -186,23 +216,27 @@ def keep_point(scratch, count, joint):
 
 
 @once
-def least_basis(tables, nodes, holdings, scratch, i):
-    """What of the i-th piece's basis charge is sure between the finest nodes: the charge now less
-    the most that its legs' basis columns can move by."""
-    piece = scratch.pieces[i]
-    node = nodes.key[piece[UNDERLYING], 0, PRESENT]
-    charge = np.float64(scratch.exact[0, i, cells.BASIS_CHARGE])
-    for p in range(piece[FIRST], piece[LAST]):
-        leg = holdings.leg[p]
-        row = tables.values[leg]
-        moved = 0
-        for side in range(2):
-            there = nodes.values[0, (node + SPAN * side) & (RING - 1), leg]
-            for k in range(cells.BASIS, cells.BASIS + 2):
-                moved = max(moved, abs((there[k] - there[cells.MARK]) - (row[k] - row[cells.MARK])))
-        stray = nodes.stray[0, node & (RING - 1), leg]
-        charge -= abs(holdings.lots[p]) * (moved + 2.0 * stray)
-    return max(0.0, charge)
+def _sure_basis(tables, low, high, holdings, piece, out):
+    """out: what a piece is charged for the basis at the rows `low` and `high` (int64[L, W]), if every block's basis
+    goes the way that is worse at present; no less than that is charged at any price."""
+    legs, lots, block, rows = holdings.leg, holdings.lots, tables.leg_block, tables.values
+    out[FALL] = 0.0
+    out[RISE] = 0.0
+    p = piece[FIRST]
+    while p < piece[LAST]:
+        first, up, down = p, 0, 0
+        while p < piece[LAST] and block[legs[p]] == block[legs[first]]:
+            row = rows[legs[p]]
+            up += lots[p] * (row[cells.BASIS] - row[cells.MARK])
+            down += lots[p] * (row[cells.BASIS + 1] - row[cells.MARK])
+            p += 1
+        if min(up, down) >= 0:
+            continue
+        column = cells.BASIS if up <= down else cells.BASIS + 1
+        for k in range(first, p):
+            leg = legs[k]
+            out[FALL] -= lots[k] * (low[leg, column] - low[leg, cells.MARK])
+            out[RISE] -= lots[k] * (high[leg, column] - high[leg, cells.MARK])
 
 
 @once

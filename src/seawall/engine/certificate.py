@@ -17,16 +17,18 @@ from seawall.engine.nodes import ANCHOR_WIDTH, near_cells
 from seawall.engine.pieces import (
     BY_BASIS,
     BY_VOL,
-    LEAST_BASIS,
     NODES_HIGH,
     NODES_LOW,
     NOW_HIGH,
     NOW_LOW,
     RATE_HIGH,
     RATE_LOW,
+    SLACKS,
     STAGE,
     UNDERLYING,
     USES_NEAR,
+    YOUNGER_HIGH,
+    YOUNGER_LOW,
     leg_lots,
     size_of,
 )
@@ -91,6 +93,10 @@ def _add_slack(slopes, size, is_long, nodes_ns, now_ns, out):
     out[BY_BASIS] += size * slopes[BASIS_SLOPE]
     out[RATE_LOW] += size * low
     out[RATE_HIGH] += size * high
+    if low_limit == np.inf:
+        out[YOUNGER_LOW] += size * low
+    if high_limit == np.inf:
+        out[YOUNGER_HIGH] += size * high
 
 
 @once
@@ -100,7 +106,7 @@ def _slacken(nodes, holdings, scratch, count, now_ns, until_ns, drift):
     for i in range(count):
         piece, out = scratch.pieces[i], scratch.slack[i]
         u = piece[UNDERLYING]
-        for k in range(LEAST_BASIS):
+        for k in range(SLACKS):
             out[k] = 0.0
         nodes_ns = np.float64(until_ns - nodes.times[u, BUILT])
         left_ns = np.float64(until_ns - now_ns)
@@ -151,17 +157,16 @@ def certify(
             piece = scratch.pieces[i]
             piece[USES_NEAR] = near_cells(nodes, piece[UNDERLYING], now_ns) if attempt == IN_STAGE else 0
             two_cells = two_cells or piece[USES_NEAR] == 2
-            sure = narrow and rule[UPPER + ON]
-            scratch.slack[i, LEAST_BASIS] = bands.least_basis(tables, nodes, holdings, scratch, i) if sure else 0.0
         until_ns, safety = _stand(
             kind, board, nodes, holdings, scratch, count, with_orders, joint, cash, now_ns, motion, drift, time_share
         )
         if until_ns == 0:
             continue
         if narrow:
-            bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint)
+            bands.prepare(kind, tables, nodes, holdings, scratch, count, np.int64(0), with_orders, joint, True)
             share = growth.reach(scratch, count, joint, cash)
             growth.move(scratch, count, joint, cash, share)
+            growth.extend(scratch, count, joint, cash)
             _keep_to_cells(board, nodes, scratch, count, with_orders)
         else:
             width = _width(begin, safety)
@@ -277,7 +282,7 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
     it took of its first stage, how many steps of the narrowest grid it went, the width of that stage, and
     whether by the leader."""
     tables = board.tables
-    bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+    bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint, True)
     share = growth.reach(scratch, count, joint, cash)
     if led:
         rate = lead(nodes, board.index, scratch, count, joint, cash, leader)
@@ -288,13 +293,13 @@ def _widen(kind, board, nodes, holdings, scratch, count, with_orders, joint, cas
             return 1.0, LED_SHARE * 2.0**width, width, True
     while share < ENOUGH and width > 0:
         width -= 1
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint, True)
         share = growth.reach(scratch, count, joint, cash)
     first, way, narrowest = share, share * 2.0**width, width
     growth.move(scratch, count, joint, cash, share)
     while share >= 1.0 and width < WIDEST:
         width += 1
-        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint)
+        bands.prepare(kind, tables, nodes, holdings, scratch, count, width, with_orders, joint, False)
         share = growth.reach(scratch, count, joint, cash)
         growth.move(scratch, count, joint, cash, share)
         way += share * 2.0 ** (width - 1)
@@ -315,7 +320,7 @@ def _follow(kind, board, nodes, holdings, scratch, count, with_orders, joint, ca
     led = scratch.led
     while led[LED_ENDS] > 0.0 and width < WIDEST:
         kept = led[0], led[1], led[2]
-        bands.prepare(kind, board.tables, nodes, holdings, scratch, count, width + 1, with_orders, joint)
+        bands.prepare(kind, board.tables, nodes, holdings, scratch, count, width + 1, with_orders, joint, False)
         wider = lead(nodes, board.index, scratch, count, joint, cash, leader)
         if wider >= rate:
             led[0], led[1], led[2] = kept

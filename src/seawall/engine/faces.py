@@ -166,11 +166,11 @@ def lower(kind, x, gaps, params, rule, joint, work, z):
 
 
 @inner
-def upper(kind, x, params, rule, witness, least_basis, out):
+def upper(kind, x, params, rule, witness, basis, out):
     """out = (value, charge) of a profile in the witness scenario: value less charge is at least
-    its part of equity less the requirement. The charge rises with the price of every leg; of the
-    charge for the basis, which need not, least_basis is what is sure, and of the gaps, which are part of it,
-    what the profile has."""
+    its part of equity less the requirement. The charge rises with the price of every leg; of the gaps, which are
+    part of it, what the profile has. basis: what the profile is charged for the basis in the witness's directions,
+    nano, linear in its columns and so a part of the value."""
     factor, flat = rule[UPPER + FACTOR], rule[UPPER + FLAT]
     if kind is not None:
         # a long option's value is in equity and in the requirement: at multiples of 1 or more
@@ -193,7 +193,8 @@ def upper(kind, x, params, rule, witness, least_basis, out):
         out[0] = mark + multiple * (value - mark)
     elif witness[WITNESS_TERM] == SHORT_MINIMUM_TERM:
         out[0] = mark - factor * x[cells.SHORT_MINIMUM]
-    out[1] = gap + flat * (_charges(x, params) + least_basis)
+    out[0] -= flat * basis
+    out[1] = gap + flat * _charges(x, params)
 
 
 @inner

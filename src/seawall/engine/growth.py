@@ -9,7 +9,7 @@ import numpy as np
 from seawall.engine import faces
 from seawall.engine.bands import FALL, RISE, early, height, stray_of, total_bend, total_stray
 from seawall.engine.faces import LOWER, ON, STRAY_RATE, UPPER
-from seawall.engine.pieces import BASE, BY_GAP, BY_STRAY, STAGE
+from seawall.engine.pieces import BASE, BY_GAP, BY_PART, STAGE
 from seawall.kernels.compiled import inner, once
 
 LEAST_TAKEN = 1e-3  # of what the greediest underlying takes, for the split of a band
@@ -21,17 +21,21 @@ def reach(scratch, count, joint, cash):
     stands, for every underlying both ways at once. The bounds at a share are linear in it, and in how much
     of the stray there is by then."""
     best, rate = 1.0, scratch.rule[STRAY_RATE]
+    for i in range(count):
+        _set_parts(scratch, i)
     for which in range(0, 2 * UPPER, UPPER):
         if not scratch.rule[which + ON]:
             continue
-        bent, stray = total_bend(scratch, count, which, BASE), total_stray(scratch, count, which)
+        bent = total_bend(scratch, count, which, BASE)
         for j in range(joint if which == LOWER else 1):
             left = height(scratch, count, cash, which, j, BASE) - bent
             if left < 0.0:
                 return 0.0
-            drop = 0.0
+            drop, stray = 0.0, 0.0
             for i in range(count):
-                drop += _drop(scratch, i, which, j)
+                by_chord, by_stray = _losses(scratch, i, which, j)
+                drop += by_chord
+                stray += by_stray
             if left - stray * early(scratch.rule, best) < best * drop:
                 best = left / (drop + rate * stray) if rate * (left - stray) < drop else (left - stray) / drop
                 scratch.tightest[0], scratch.tightest[1] = which, j
@@ -39,13 +43,38 @@ def reach(scratch, count, joint, cash):
 
 
 @once
-def _drop(scratch, i, which, j):
-    """How much nearer to its line one underlying's part is in the stage than in the band so far."""
+def _set_parts(scratch, i):
+    """Notes what part of the stage there is from either edge of the band so far to its end."""
+    ends = scratch.ends[STAGE, i]
+    width = ends[RISE] - ends[FALL]
+    for side in range(2):
+        part = 1.0
+        if scratch.rule[STRAY_RATE] < np.inf:
+            part = min(1.0, abs(ends[side] - scratch.edges[i, side]) / width)
+        scratch.bend[i, BY_PART + side] = part
+
+
+@once
+def _stray(scratch, i, side, which, gain):
+    """What the strays may take on the way from one edge to its end, beyond what the chord gains meanwhile."""
+    return max(0.0, scratch.bend[i, BY_PART + side] * stray_of(scratch, i, which) - gain / scratch.rule[STRAY_RATE])
+
+
+@once
+def _losses(scratch, i, which, j):
+    """How much nearer to its line one underlying's part comes on the way to the stage, on the worse side: by
+    its chord, and by strays."""
     if which == LOWER:
         here, there = scratch.lower[BASE], scratch.lower[STAGE]
-        return max(0.0, min(here[FALL, i, j], here[RISE, i, j]) - min(there[FALL, i, j], there[RISE, i, j]))
-    here, there = scratch.upper[BASE], scratch.upper[STAGE]
-    return max(0.0, max(there[FALL, i, 0], there[RISE, i, 0]) - max(here[FALL, i, 0], here[RISE, i, 0]))
+        least = min(here[FALL, i, j], here[RISE, i, j])
+        fall, rise = least - there[FALL, i, j], least - there[RISE, i, j]
+    else:
+        here, there = scratch.upper[BASE], scratch.upper[STAGE]
+        most = max(here[FALL, i, 0], here[RISE, i, 0])
+        fall, rise = there[FALL, i, 0] - most, there[RISE, i, 0] - most
+    by_fall = _stray(scratch, i, FALL, which, max(0.0, -fall))
+    by_rise = _stray(scratch, i, RISE, which, max(0.0, -rise))
+    return max(0.0, fall, rise), max(by_fall, by_rise)
 
 
 @once
@@ -54,9 +83,12 @@ def _advance(scratch, i, side, share, joint):
     part = early(scratch.rule, share)
     here, there = scratch.lower[BASE, side, i], scratch.lower[STAGE, side, i]
     for j in range(joint):
-        here[j] += share * min(0.0, there[j] - here[j]) - scratch.bend[i, BY_GAP] - part * scratch.bend[i, BY_STRAY]
+        fall = here[j] - there[j]
+        stray = _stray(scratch, i, side, LOWER, max(0.0, -fall))
+        here[j] -= share * max(0.0, fall) + scratch.bend[i, BY_GAP] + part * stray
     mine, theirs = scratch.upper[BASE, side, i], scratch.upper[STAGE, side, i]
-    mine[0] += share * max(0.0, theirs[0] - mine[0]) + part * scratch.bend[i, BY_STRAY + 1]
+    rise = theirs[0] - mine[0]
+    mine[0] += share * max(0.0, rise) + part * _stray(scratch, i, side, UPPER, max(0.0, -rise))
     mine[1] = min(mine[1], theirs[1])
     scratch.edges[i, side] += share * (scratch.ends[STAGE, i, side] - scratch.edges[i, side])
 
@@ -65,10 +97,10 @@ def _advance(scratch, i, side, share, joint):
 def _takes(scratch, i, which, j):
     """What one underlying takes at most of the distance to a line for each share of the way; where strays are
     there at once, besides them."""
-    by_stray = 0.0
+    by_chord, by_stray = _losses(scratch, i, which, j)
     if scratch.rule[STRAY_RATE] < np.inf:
-        by_stray = scratch.rule[STRAY_RATE] * stray_of(scratch, i, which)
-    return _drop(scratch, i, which, j) + by_stray
+        by_chord += scratch.rule[STRAY_RATE] * by_stray
+    return by_chord
 
 
 @once
@@ -137,6 +169,7 @@ def extend(scratch, count, joint, cash):
         sums[j] = height(scratch, count, cash, LOWER, j, BASE)
     above = height(scratch, count, cash, UPPER, 0, BASE)
     for i in range(count):
+        _set_parts(scratch, i)
         for side in range(2):
             end, edge = scratch.ends[STAGE, i, side], scratch.edges[i, side]
             if (end >= edge) if side == FALL else (end <= edge):

@@ -16,15 +16,16 @@ SLOTS = 3
 UNDERLYING, FIRST, LAST, ORDER_FIRST, ORDER_LAST, USES_NEAR = range(6)
 PIECE = 6
 # slack[i, k]: what columns may fall and rise by since the nodes were built, and since now; nano
-# per ns of the two; nano per unit of relative volatility and of relative basis; then what of the
-# basis charge is sure
-NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, BY_VOL, BY_BASIS, LEAST_BASIS = (
-    np.int64(k) for k in range(9)
+# per ns of the two; nano per unit of relative volatility and of relative basis; nano per ns that nodes
+# made later have less of the first two
+NODES_LOW, NODES_HIGH, NOW_LOW, NOW_HIGH, RATE_LOW, RATE_HIGH, BY_VOL, BY_BASIS, YOUNGER_LOW, YOUNGER_HIGH = (
+    np.int64(k) for k in range(10)
 )
-SLACKS = 9
-# bend[i, k]: from below by the growth of gaps; by the stray from below, and from above
-BY_GAP, BY_STRAY = np.int64(0), np.int64(1)
-BENDS = 3
+SLACKS = 10
+# bend[i, k]: from below by the growth of gaps; by the stray from below, and from above; and what part of the
+# stage there is from either edge of the band so far to its end
+BY_GAP, BY_STRAY, BY_PART = np.int64(0), np.int64(1), np.int64(3)
+BENDS = 5
 
 
 class Scratch(NamedTuple):
@@ -35,7 +36,7 @@ class Scratch(NamedTuple):
     float64[U, 2], nano that the stage may leave its chords by, below and above; bend: float64[U, BENDS],
     what a mix with it may be off by; gap: float64[SLOTS, U, GAPS], greatest gaps;
     kept: float64[JOINT], a side of the band as it was; heights: float64[JOINT], its distances from the
-    lines; shares: float64[U], how far of the way to the stage each underlying goes; tightest: int64[2], the line that limits it, bounded from below or above, and its scenario; slack: float64[U, SLACKS]; charged:
+    lines; basis: float64[2], charges for the basis at either node; shares: float64[U], how far of the way to the stage each underlying goes; tightest: int64[2], the line that limits it, bounded from below or above, and its scenario; slack: float64[U, SLACKS]; charged:
     float64[U, 2], what of it the band so far has been charged, from below and from above; reserve:
     float64[2], relative moves of volatility and basis that there is room for; led: float64[LED] and sums: float64[SUMS, JOINT + 1], see `leader.py`; edges, kept_edges: float64[U, 2],
     prices so far, and of the better band; ends: float64[SLOTS, U, 2], those of a slot; profiles: int64[2, W]; exact: int64[2, U, W],
@@ -51,6 +52,7 @@ class Scratch(NamedTuple):
     gap: np.ndarray
     kept: np.ndarray
     heights: np.ndarray
+    basis: np.ndarray
     shares: np.ndarray
     tightest: np.ndarray
     slack: np.ndarray
@@ -82,6 +84,7 @@ def make_scratch(underlyings: int) -> Scratch:
         gap=np.zeros((SLOTS, count, faces.GAPS)),
         kept=np.zeros(faces.JOINT),
         heights=np.zeros(faces.JOINT),
+        basis=np.zeros(2),
         shares=np.zeros(count),
         tightest=np.zeros(2, np.int64),
         slack=np.zeros((count, SLACKS)),

@@ -76,6 +76,7 @@ class Pricer:
             extra=np.tile(tables.extra, (NEAR + 2, RING, 1, 1)),
             stray=np.zeros((LADDER, RING, count)),
             key=np.full((underlyings, NEAR + 2, RING + 1), NEVER),
+            made_ns=np.full((underlyings, LADDER, RING), NEVER),
             ladder=ladder,
             times=np.full((underlyings, TIMES), NEVER),
             slopes=np.zeros((count, SLOPES)),
@@ -202,6 +203,7 @@ class Pricer:
                     continue
                 self._fill_node(which, underlying, width, ring, node, now_ns)
                 nodes.key[underlying, width, ring] = node
+                nodes.made_ns[underlying, width, ring] = now_ns
         if self.model.kind == CELLS:
             self._fill_near(underlying, which, low[0], now_ns)
 

@@ -91,8 +91,8 @@ class Nodes(NamedTuple):
     values: int64[NEAR + 2, RING, L, W], a node's row with the gaps of the interval of SPAN steps
     above it, and NEAR rows; extra: int64[NEAR + 2, RING, L, K]; stray: float64[LADDER, RING, L], how far one lot may
     lie below its chord on that interval, nano; key: int64[U, NEAR + 2, RING + 1], the nodes held and
-    the present one below; ladder: float64[U, LADDER, 3]; times: int64[U, TIMES], ns, and whether the
-    present nodes are known. slopes: float64[L, SLOPES], from the time the nodes were built: nano per ns that a
+    the present one below; made_ns: int64[U, LADDER, RING], of when their rows are; ladder: float64[U, LADDER, 3];
+    times: int64[U, TIMES], ns, and whether the present nodes are known. slopes: float64[L, SLOPES], from the time the nodes were built: nano per ns that a
     long may lose (and its limit) and that a short may owe more, nano per unit of relative
     volatility and of relative basis; valid_ns: int64[L], until when they hold.
     """
@@ -101,6 +101,7 @@ class Nodes(NamedTuple):
     extra: np.ndarray
     stray: np.ndarray
     key: np.ndarray
+    made_ns: np.ndarray
     ladder: np.ndarray
     times: np.ndarray
     slopes: np.ndarray

@@ -56,13 +56,13 @@ async def open_service(config: VenueConfig) -> Service:
     """
     folder = config.journal_folder
     new, marker = _is_new(folder), folder / MARKER
-    wanted = new or marker.exists()
-    requests = opening_requests(config, time.time_ns()) if wanted else []
+    requests = opening_requests(config, time.time_ns()) if new else None
     service = await Service.open(service_config(config, new))
     try:
-        if len(service.clearing.ledger.state.names) == len(GENESIS) and not wanted:
-            requests = opening_requests(config, time.time_ns())
-        await _write_opening(service, requests, marker)
+        if marker.exists() and _written(folder) == _read_marker(marker).requests:
+            _take_away(marker)  # all that was missing
+        elif marker.exists() or len(service.clearing.ledger.state.names) == len(GENESIS):
+            await _write_opening(service, requests or opening_requests(config, time.time_ns()), marker)
     except BaseException:
         await service.close()
         raise
@@ -86,8 +86,12 @@ async def _write_opening(service: Service, requests: list[wire.Request], path: P
             if not written.sequence:
                 reason = written.verdict.reason if written.verdict is not None else "refused"
                 raise InputError("venue.book", reason, "a book whose accounts cover what is moved")
-    path.unlink()
-    sync_folder(path.parent)
+    _take_away(path)
+
+
+def _take_away(marker: Path) -> None:
+    marker.unlink()
+    sync_folder(marker.parent)
 
 
 def _is_new(folder: Path) -> bool:

@@ -38,6 +38,7 @@ __all__ = ["check_listening", "run", "serve", "url_of"]
 KEYS_CHECKED_S = 0.5
 RESTART_S = (1.0, 2.0, 5.0, 10.0, 30.0)  # between two starts of a dashboard that dies
 KEY_VARIABLE = "SEAWALL_KEY"
+CA_VARIABLE = "SEAWALL_CA"
 # How long the journal's thread waits before it asks the loop for the interpreter's lock. A loop that is busy gives it away for moments
 # too short for a thread to wake, again and again, and each of them starts the wait anew: with the usual 5 ms it goes on until the loop is idle.
 SWITCH_S = 5e-5
@@ -270,9 +271,12 @@ async def _dashboard(config: VenueConfig, url: str, keys: Keys, metrics: Metrics
     It gets the address, the status board and a key that may read, in its environment, which its own user alone can see.
     """
     screen = config.dashboard
-    words = [sys.executable, "-m", "seawall.server.dashboard", "--service", url, "--board", str(config.board_path)]
+    local = url.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")  # a name that a certificate can have
+    words = [sys.executable, "-m", "seawall.server.dashboard", "--service", local, "--board", str(config.board_path)]
     words += ["--host", screen.host, "--port", str(screen.port)]
     environment = dict(os.environ)
+    if config.listen.tls_certificate:
+        environment.setdefault(CA_VARIABLE, str(config.path(config.listen.tls_certificate)))
     if not keys.open_to_all:
         environment[KEY_VARIABLE] = keys.lend("dashboard", ["read"])
     tries = 0

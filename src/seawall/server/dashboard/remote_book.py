@@ -11,6 +11,7 @@ import httpx
 import msgspec
 import numpy as np
 
+from seawall.client.sending import trusted
 from seawall.margin import models
 from seawall.margin.model import Model
 from seawall.market.market import Market
@@ -28,7 +29,7 @@ class RemoteBook:
     """url, key: of the service. After a `take`: users bool[rows], orders int64[rows] of the same rows."""
 
     def __init__(self, url: str, headers: dict[str, str], timeout_s: float = 10.0) -> None:
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s, trust_env=False)
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s, verify=trusted(), trust_env=False)
         self.users = np.zeros(0, np.bool_)
         self.orders = np.zeros(0, np.int64)
 

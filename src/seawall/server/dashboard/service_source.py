@@ -20,7 +20,7 @@ import httpx
 import msgspec
 import numpy as np
 
-from seawall.client.sending import Retry, headers_of
+from seawall.client.sending import Retry, headers_of, trusted
 from seawall.client.stream import follow_async
 from seawall.client.types import Message, Snapshot
 from seawall.core.errors import InputError, SeawallError, UnreadableFile
@@ -46,7 +46,7 @@ class ServiceSource:
     def __init__(self, url: str, board: Path, key: str = "", *, share: float = SHARE) -> None:
         self.url, self._board_path = url.rstrip("/"), board
         self._headers = headers_of(key or None)
-        self._http = httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=10.0, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=10.0, verify=trusted(), trust_env=False)
         self._remote = RemoteBook(self.url, self._headers)
         self._sweeps = Sweeps(self._take, share)
         self.names = Names([])
@@ -152,7 +152,7 @@ class ServiceSource:
         channels = ("decision", "price", "parameters")
         while True:
             try:
-                async for told in follow_async(self.url, self._headers, channels, (), Retry()):
+                async for told in follow_async(self.url, self._headers, channels, (), Retry(), trusted()):
                     self._hear(told)
             except SeawallError as error:
                 self._problem = str(error)

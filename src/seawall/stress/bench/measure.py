@@ -75,6 +75,10 @@ GOALS: dict[str, Goal] = {
     "tick_vs_sweep_crash": Goal("x", 200.0),
     "tick_growth_10x": Goal("x", 1.5, at_least=False),
     "state_gb": Goal("GB", 1.5, at_least=False),
+    "cascade_bad_debt_ratio": Goal("x", 5.0),
+    "cascade_overshoot_ratio": Goal("x", 2.0),
+    "adl_overclosure_ratio": Goal("x", 1.001, at_least=False),
+    "mass_liquidation_first_action_s": Goal("s", 1.0, at_least=False),
 }
 
 

@@ -40,6 +40,8 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "explain": ("explain_p99_us",),
     "sweep": ("sweep_ms", "sweep_vs_scipy", "sweep_vs_duckdb", "sweep_vs_pandas", "portfolio_sweep_ms"),
     "shortfall": ("es_vs_numpy",),
+    "mass_liquidation": ("mass_liquidation_first_action_s",),
+    "cascade": ("cascade_bad_debt_ratio", "cascade_overshoot_ratio", "adl_overclosure_ratio"),
     "ticks": ("tick_vs_sweep_calm", "tick_vs_sweep_crash", "tick_growth_10x"),
 }
 

@@ -23,7 +23,7 @@ __all__ = ["MEASURES", "measure"]
 
 MEASURES = ("tick_vs_sweep_calm", "tick_vs_sweep_crash", "tick_growth_10x")
 CALM_SECONDS, CRASH_SECONDS = 2_000, 500
-SWEEPS = 5
+TURNS, SWEEPS = 20, 5
 
 
 class Run(NamedTuple):
@@ -37,24 +37,24 @@ class Run(NamedTuple):
 
 
 def measure(setting: Setting, names: set[str]) -> list[Measure]:
-    """The tick measures among `names`. The crash follows the calm, on the same engine."""
+    """The tick measures among `names`. The crash follows the calm, on the same engine; the engine of a tenth of the
+    accounts takes turns with the whole one, so that both see the same moods of the machine."""
     seconds = (20, 20) if setting.quick else (CALM_SECONDS, CRASH_SECONDS)
     found = []
-    small = None
+    subjects = [_Subject(setting, setting.book)]
     if "tick_growth_10x" in names:
-        few = setting.size // 10
-        small = _Subject(setting, setting.population(few)).run(_calm(setting, seconds[0]), "calm")
-    subject = _Subject(setting, setting.book)
-    large = subject.run(_calm(setting, seconds[0]), "calm")
+        subjects.append(_Subject(setting, setting.population(setting.size // 10)))
+    subject = subjects[0]
+    large, *small = _run(subjects, _calm(setting, seconds[0]), "calm")
     if "tick_vs_sweep_calm" in names:
         found.append(_ratio("tick_vs_sweep_calm", large))
     if "tick_vs_sweep_crash" in names:
         path = crash(subject.prices, subject.at_ns, seconds[1], setting.seed + 1)
-        found.append(_ratio("tick_vs_sweep_crash", subject.run(path, "crash")))
-    if small is not None:
-        tenth = f"with a tenth of the accounts {small.tick_s * 1e6:.2f} us"
+        found.append(_ratio("tick_vs_sweep_crash", _run([subject], path, "crash")[0]))
+    for run in small:
+        tenth = f"with a tenth of the accounts {run.tick_s * 1e6:.2f} us"
         words = f"a calm tick takes {large.tick_s * 1e6:.2f} us, {tenth}"
-        found.append(measured("tick_growth_10x", large.tick_s / small.tick_s, words))
+        found.append(measured("tick_growth_10x", large.tick_s / run.tick_s, words))
     return found
 
 
@@ -66,6 +66,28 @@ def _ratio(name: str, run: Run) -> Measure:
     words = f"full sweep {run.sweep_s * 1e3:,.0f} ms, tick {run.tick_s * 1e6:,.2f} us, mean of {run.ticks:,}"
     happened = f"{run.touched:,} accounts touched, {run.decisions:,} decisions; same statuses at the end"
     return measured(name, run.sweep_s / run.tick_s, f"{words}; {happened}")
+
+
+def _run(subjects: list[_Subject], path: Path, words: str) -> list[Run]:
+    """Each plays the path, in turns, stopping for a sweep now and then; at the end verdicts are compared."""
+    subjects[0].setting.say(f"ticks: {words}, {path.ticks:,} ticks")
+    before = [subject.engine.metrics["touched"] for subject in subjects]
+    tick_s = [0.0] * len(subjects)
+    sweep_s, decisions = [float("inf")] * len(subjects), [0] * len(subjects)
+    parts = np.linspace(0, len(path.at_ns), TURNS + 1).astype(int).tolist()
+    for turn, (first, last) in enumerate(zip(parts, parts[1:], strict=False)):
+        for k, subject in enumerate(subjects):
+            start = time.process_time()
+            decisions[k] += subject.play(path, first, last)
+            tick_s[k] += time.process_time() - start
+            if turn % (TURNS // SWEEPS) == 0:
+                sweep_s[k] = min(sweep_s[k], subject.sweep())
+    runs = []
+    for k, subject in enumerate(subjects):
+        subject.compare()
+        touched = subject.engine.metrics["touched"] - before[k]
+        runs.append(Run(tick_s[k] / path.ticks, sweep_s[k], path.ticks, touched, decisions[k]))
+    return runs
 
 
 class _Subject:
@@ -83,23 +105,7 @@ class _Subject:
         self.out = np.zeros((len(self.accounts.names), 4), np.int64)
         self._warm_up()
 
-    def run(self, path: Path, words: str) -> Run:
-        """Plays the path, stopping for a sweep now and then, and compares the verdicts at the end."""
-        self.setting.say(f"ticks: {words}, {path.ticks:,} ticks")
-        touched = self.engine.metrics["touched"]
-        tick_s, sweep_s, decisions = 0.0, float("inf"), 0
-        seconds = len(path.at_ns)
-        parts = np.linspace(0, seconds, SWEEPS + 1).astype(int).tolist()
-        for first, last in zip(parts, parts[1:], strict=False):
-            start = time.process_time()
-            decisions += self._play(path, first, last)
-            tick_s += time.process_time() - start
-            sweep_s = min(sweep_s, self._sweep())
-        self._compare()
-        touched = self.engine.metrics["touched"] - touched
-        return Run(tick_s / path.ticks, sweep_s, path.ticks, touched, decisions)
-
-    def _play(self, path: Path, first: int, last: int) -> int:
+    def play(self, path: Path, first: int, last: int) -> int:
         tick = self.engine.tick
         decisions = 0
         for prices, at_ns in zip(path.prices[first:last], path.at_ns[first:last], strict=True):
@@ -110,7 +116,7 @@ class _Subject:
             self.at_ns = path.at_ns[last - 1]
         return decisions
 
-    def _sweep(self) -> float:
+    def sweep(self) -> float:
         """CPU seconds of the tables and every account at the engine's present market."""
         market = self.setting.market.with_index(self.prices, self.at_ns)
         model, accounts = self.setting.model, self.accounts
@@ -122,7 +128,7 @@ class _Subject:
         )
         return time.process_time() - start
 
-    def _compare(self) -> None:
+    def compare(self) -> None:
         """Every account has the status that a full evaluation gives it (hysteresis included)."""
         wrong = self.engine.audit()
         if wrong:
@@ -132,4 +138,4 @@ class _Subject:
         """Compiles everything, on prices that do not move."""
         for name, price in self.prices.items():
             self.engine.tick(name, price, at=self.at_ns)
-        self._sweep()
+        self.sweep()

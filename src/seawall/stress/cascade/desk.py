@@ -114,12 +114,14 @@ def book_pace(run: Run, book: DepthRoute, leg: int, side: int, wanted: int, shar
 def sell_batch(run: Run, leg: int, side: int, orders: Sequence[Order], routes: Sequence[Route]) -> dict[int, int]:
     """Closes what the routes take within everybody's limit, at one price for all; lots closed by account.
 
-    The order is cut to those whose limit the common mean price meets: whoever asks for more waits.
+    The order is cut to those whose limit the common mean price meets: whoever asks for more waits. Where there is not
+    enough for all, who comes first in `orders` is served first.
     """
-    orders = sorted(orders, key=lambda order: side * order.limit_nano, reverse=True)  # the most willing first
+    orders = list(orders)
     while orders:
         total = sum(order.lots for order in orders)
-        planned = router.plan(routes, side, total, orders[0].limit_nano)
+        loosest = side * max(side * order.limit_nano for order in orders)
+        planned = router.plan(routes, side, total, loosest)
         if not planned.lots:
             return {}
         mean = -side * planned.proceeds_micro * 1000 // planned.lots
@@ -129,7 +131,7 @@ def sell_batch(run: Run, leg: int, side: int, orders: Sequence[Order], routes: S
         orders = kept
     if not orders:
         return {}
-    done = router.route(routes, side, total, orders[0].limit_nano)
+    done = router.route(routes, side, total, loosest)
     return _share_out(run, leg, side, orders, done, routes) if done.lots else {}
 
 
@@ -152,7 +154,7 @@ def _share_out(
             run.tally.sold_nano += abs(part.fill.proceeds_micro) * 1000
     closed: dict[int, int] = {}
     left = done.lots
-    for order in orders:  # the most willing first where there is not enough for all
+    for order in orders:
         lots = min(order.lots, left)
         if lots <= 0:
             break

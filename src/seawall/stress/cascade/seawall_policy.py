@@ -30,32 +30,37 @@ if TYPE_CHECKING:
 
 __all__ = ["Seawall", "SeawallRules"]
 
-URGENT, BROKEN, PATIENT = 0, 1, 2
+BROKEN, URGENT, PATIENT = 0, 1, 2
 """Who sells first within a second."""
 _Groups = dict[tuple[int, int, int], list[Order]]
 
 
 class SeawallRules(msgspec.Struct, frozen=True, kw_only=True):
     """size: buffer and dust rules. safe_s, quantile_ppm: a closed-down account shall outlast so many seconds at so many
-    standard deviations. urgent_s: one that outlasts less is not paced and may give up all of its equity's share.
-    gain_ppm: limit of the loop gain. ahead_ppm: share of a position that an account ahead is taken to close.
-    floor_ppm: discount of the backstop's quote. backstop_leverage_ppm: notional it may hold over its equity.
-    actions: accounts acted upon per second at most. move_ppm: the bad move by which importance is measured.
+    standard deviations. urgent_s: one that outlasts less may give up all of its equity's share, others only what its
+    health has lost. gain_ppm, urgent_gain_ppm: limits of the loop gain. ahead_ppm: share of a position that an account ahead is
+    taken to close. concession_s, concession_ppm: how far from its mark own selling may move the book in a second: what the
+    market moves in so much time, and no less than this. broken_ppm: worst price of an insolvent account, off the mark.
+    floor_ppm: discount of the backstop's quote. backstop_leverage_ppm: notional it may hold over its equity. hold_ppm: it
+    sells what it holds only while the price is displaced by less. patient_ppm: share of the book's room for accounts that can
+    wait. actions: accounts acted upon per second at most. move_ppm: the bad move by which importance is measured.
     """
 
     size: SizeRules = msgspec.field(default_factory=lambda: SizeRules(buffer_ppm=100_000, fee_ppm=4_000))
-    safe_s: float = 60.0
+    safe_s: float = 5.0
     quantile_ppm: int = 2_000_000
-    urgent_s: int = 10
+    urgent_s: int = 3
     gain_ppm: int = 300_000
     urgent_gain_ppm: int = 1_000_000
-    urgent_free: bool = False
-    concession_s: float = 5.0
-    concession_ppm: int = 20_000
+    concession_s: float = 1.0
+    concession_ppm: int = 3_000
+    broken_ppm: int = 20_000
     ahead_ppm: int = 250_000
-    floor_ppm: int = 15_000
-    backstop_leverage_ppm: int = 2_000_000
-    actions: int = 500
+    floor_ppm: int = 6_000
+    backstop_leverage_ppm: int = 8_000_000
+    hold_ppm: int = 3_000
+    patient_ppm: int = 1_000_000
+    actions: int = 1_000
     move_ppm: int = 50_000
 
 
@@ -74,7 +79,7 @@ class Seawall:
         if failed:
             self._bids: dict[tuple[int, int], list[Route]] = {}
             self._sell(run, self._in_order(run, failed))
-        run.work_off("backstop")
+        run.work_off("backstop", self.rules.hold_ppm / PPM)
 
     def _in_order(self, run: Run, failed: list[int]) -> list[int]:
         world = run.world
@@ -100,7 +105,7 @@ class Seawall:
                 self._size(run, account, groups)
         traded: dict[int, int] = defaultdict(int)
         for (rank, leg, side), orders in sorted(groups.items(), key=lambda item: item[0]):
-            routes = self._routes(run, leg, side, sum(order.lots for order in orders), rank == URGENT)
+            routes = self._routes(run, leg, side, sum(order.lots for order in orders), rank != PATIENT)
             for account, lots in sell_batch(run, leg, side, orders, routes).items():
                 traded[account] += abs(lots) * int(world.mark_nano[leg])
         for account, amount in traded.items():
@@ -133,8 +138,6 @@ class Seawall:
             )
             side = SELL if held > 0 else BUY
             limit = reserve.limit_nano(int(world.mark_nano[leg]), side * lots, give)
-            if not (urgent and rules.urgent_free):
-                limit = -side * max(-side * limit, -side * self._concession(run, leg, side))
             groups[URGENT if urgent else PATIENT, leg, side].append(Order(account, lots, limit))
 
     def _concession(self, run: Run, leg: int, side: int, price: int | None = None) -> int:
@@ -161,7 +164,11 @@ class Seawall:
             ]
         book = world.route(leg)
         gain = rules.urgent_gain_ppm if urgent else rules.gain_ppm
-        allowed = book_pace(run, book, leg, side, wanted, rules.ahead_ppm, gain).lots
+        # Own selling moves the mark no further in a second than the market itself does: bids off the book do not move it.
+        within = min(wanted, book.depth(side, self._concession(run, leg, side)))
+        if not urgent:
+            within = within * rules.patient_ppm // PPM
+        allowed = book_pace(run, book, leg, side, within, rules.ahead_ppm, gain).lots if within else 0
         return [Limited(book, allowed), *self._bids[leg, side]]
 
     def _insolvent(self, run: Run, account: int, groups: _Groups) -> None:
@@ -189,7 +196,8 @@ class Seawall:
             closed = pro_rata(run, account, broken, wave.deleverage_lots)
             run.tally.adl_needed_nano += wave.deleverage_lots * int(world.mark_nano[broken.leg])
             if abs(broken.lots) > closed:
-                limit = self._concession(run, broken.leg, side)
+                mark = int(world.mark_nano[broken.leg])
+                limit = mark + side * (mark * self.rules.broken_ppm // PPM)
                 groups[BROKEN, broken.leg, side].append(Order(account, abs(broken.lots) - closed, limit))
         self._reserved += spent  # of the funds, by insolvent accounts that are still being sold
         run.tally.bad_nano += min(short, world.paid["adl"] - taken_before)

@@ -249,7 +249,8 @@ class Parameters(_Record, frozen=True):
 
 
 class Recovered(_Record, frozen=True):
-    """How a service came up: the last record, the snapshot it began from, what was replayed on top."""
+    """How a service came up: the last record, the snapshot it began from, what was replayed on top, how much of that was decided
+    again."""
 
     sequence: int
     snapshot: int
@@ -260,6 +261,7 @@ class Recovered(_Record, frozen=True):
     replay_s: float
     seconds: float
     torn: str
+    asked: int
 
 
 class Status(_Record, frozen=True):

@@ -310,6 +310,15 @@ def test_long_walks_meet_every_stage_and_every_end():
     assert min(seen.get(name, 0) for name in needed) >= 2, seen
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(20))
+def test_two_hundred_thousand_steps_keep_every_invariant(seed):
+    walk = Walk(seed, poor=seed % 2 == 0)
+    for _ in range(10_000):
+        walk.step()
+    assert walk.seen["Rested"] > 100
+
+
 @pytest.mark.parametrize("seed", [2, 11])
 @pytest.mark.parametrize("cut", [0, 1, 60, 199, 350, 399])
 def test_killed_anywhere_it_pays_nothing_twice_and_ends_in_the_same_hash(seed, cut):

@@ -90,6 +90,8 @@ def test_pacing_never_leaves_dust():
 def test_a_healthy_account_is_left_alone_and_a_failed_ones_orders_go_first():
     one = One()
     assert one.look(0, 50) == []
+    for action, more in ((ev.Reduce, {"symbol": "X", "lots": -1}), (ev.Flatten, {})):
+        assert [each.reason for each in one.do(action, 0, **more)] == ["not-in-liquidation"]
     out = one.look(1, 49, orders=("x", "y"))
     assert isinstance(out[0], ev.Staged)
     assert out[1] == ev.CancelOrders("a", ("x", "y"))

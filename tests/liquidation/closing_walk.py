@@ -72,8 +72,7 @@ class Walk:
             for who, sign in ((name, 1), (other, -1)):
                 self.ledger.lots[who, symbol] = self.ledger.lots.get((who, symbol), 0) + sign * lots
                 self.ledger.cash[who] = self.ledger.cash.get(who, 0) - sign * lots * self.marks[symbol] // 1000
-            gross += abs(lots) * self.marks[symbol] // 1000
-        gross += 1 if gross == 0 else 0
+            gross += abs(self.ledger.lots[name, symbol]) * self.marks[symbol] // 1000
         wanted = gross * r.randint(52, 90) // 1000
         self.ledger.cash[name] += wanted - self.equity(name)
 
@@ -82,6 +81,9 @@ class Walk:
     def equity(self, who: str) -> int:
         held = sum(self.ledger.lots.get((who, s), 0) * self.marks[s] for s in SYMBOLS)
         return self.ledger.cash.get(who, 0) + held // 1000
+
+    def need(self, who: str) -> int:
+        return sum(abs(self.ledger.lots.get((who, s), 0)) * self.marks[s] for s in SYMBOLS) * RATE_PPM // (1000 * 10**6)
 
     def look(self, name: str) -> ev.Look:
         positions = []
@@ -136,6 +138,10 @@ class Walk:
             digest = self.desk.digest()
             assert self.desk.apply(r.choice(self.journal)) == []  # a record that comes again does nothing
             assert self.desk.digest() == digest
+        for name, closing in self.desk.closings.items():  # whoever is out of danger takes new risk
+            idle = closing.state.stage == 0 and not closing.state.orders
+            if idle and r.random() < 0.1 and self.equity(name) > self.need(name) * 2:
+                self.open(name)
         event = self.event()
         self.journal.append(event)
         out = self.desk.apply(event)

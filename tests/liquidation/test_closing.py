@@ -90,6 +90,8 @@ def test_pacing_never_leaves_dust():
 def test_a_healthy_account_is_left_alone_and_a_failed_ones_orders_go_first():
     one = One()
     assert one.look(0, 50) == []
+    for action, more in ((ev.Reduce, {"symbol": "X", "lots": -1}), (ev.Flatten, {})):
+        assert [each.reason for each in one.do(action, 0, **more)] == ["not-in-liquidation"]
     out = one.look(1, 49, orders=("x", "y"))
     assert isinstance(out[0], ev.Staged)
     assert out[1] == ev.CancelOrders("a", ("x", "y"))
@@ -308,6 +310,15 @@ def test_long_walks_meet_every_stage_and_every_end():
             seen[name] = seen.get(name, 0) + count
     needed = [stage.name for stage in ev.Stage] + ["recovered", "closed", "settled", "Residual", "Withdraw", "BackstopDue", "Sold"]
     assert min(seen.get(name, 0) for name in needed) >= 2, seen
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(20))
+def test_two_hundred_thousand_steps_keep_every_invariant(seed):
+    walk = Walk(seed, poor=seed % 2 == 0)
+    for _ in range(10_000):
+        walk.step()
+    assert walk.seen["Rested"] > 100
 
 
 @pytest.mark.parametrize("seed", [2, 11])

@@ -234,8 +234,8 @@ class Closing:
         """Admitted whatever the margin says, before anything of the venue's: it can only reduce."""
         look = self.state.look
         held = next((each for each in look.positions if each.symbol == event.symbol), None) if look else None
-        if self.state.stage >= Stage.AUCTION:
-            return [self._refused(event, "past-the-owners-turn")]
+        if not Stage.RESCUE <= self.state.stage <= Stage.SELLING:
+            return [self._refused(event, self._no_lane())]
         free = abs(held.lots) - self._in_flight(event.symbol) if held else 0
         if held is None or event.lots * held.lots >= 0 or abs(event.lots) > free:
             return [self._refused(event, "not-a-reduction")]
@@ -244,8 +244,8 @@ class Closing:
 
     def _flatten(self, event: Flatten) -> list[Any]:
         look = self.state.look
-        if self.state.stage >= Stage.AUCTION or look is None:
-            return [self._refused(event, "past-the-owners-turn" if look else "nothing-known")]
+        if not Stage.RESCUE <= self.state.stage <= Stage.SELLING or look is None:
+            return [self._refused(event, self._no_lane())]
         if self.state.flattened:
             return [self._refused(event, "flattened-already")]
         self._set(flattened=True)
@@ -255,6 +255,10 @@ class Closing:
             if size > 0:
                 out.append(self._place(held.symbol, -size if held.lots > 0 else size, None, 0, "owner"))
         return out
+
+    def _no_lane(self) -> str:
+        """At rest an account trades as everybody does, and this machine does not see it."""
+        return "not-in-liquidation" if self.state.stage == Stage.REST else "past-the-owners-turn"
 
     def _in_flight(self, symbol: str) -> int:
         return sum(abs(order.lots) for order in self.state.orders if order.symbol == symbol and order.lane == "owner")

@@ -42,12 +42,17 @@ class _Market:
         self._prices = dict(PRICES)
         self._waiting: deque[float] = deque()
         self._number, self._low = 0, False
-        self._start = time.perf_counter()
+        self._start = float("inf")  # until the stream is subscribed: a decision told to nobody would pair the next with its price
 
     @property
     def due(self) -> float:
         """When the next price is."""
         return self._start + (self._number + 1) / TICKS_PER_S
+
+    @property
+    def untold(self) -> int:
+        """Prices of the probe whose decision has not come."""
+        return len(self._waiting)
 
     def tick(self) -> None:
         """The price that is due; the latency of a decision runs from when its price was."""
@@ -72,7 +77,9 @@ class _Market:
                     raise RuntimeError(f"a tick was refused: {body[:300]!r}")
                 continue
             found = msgspec.json.decode(body)
-            if found["type"] == "decision" and self._waiting:
+            if found["type"] == "snapshot":
+                self._start = time.perf_counter()
+            elif found["type"] == "decision" and self._waiting:
                 self.late.append(time.perf_counter() - self._waiting.popleft())
 
 
@@ -114,8 +121,8 @@ class _Load:
                     if at - start > WARM_S:
                         late.append(time.perf_counter() - at)
         decided = [*self._market.late]
-        if not late or not decided[2:]:
-            raise RuntimeError(f"{len(late)} answers and {len(decided)} decisions came")
+        if not late or not decided[2:] or self._market.untold > 2:
+            raise RuntimeError(f"{len(late)} answers and {len(decided)} decisions came, {self._market.untold} did not")
         return {
             "answered_per_s": round(total / (time.perf_counter() - start)),
             "what_if_ms": _shares(late),

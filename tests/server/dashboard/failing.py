@@ -203,6 +203,11 @@ class FailingVenue:
         return {"id": order.id, "instrument": order.symbol, "quantity": self.quantity(order.symbol, order.lots),
                 "limit": self.price(order.symbol, order.limit_nano), "lane": order.lane}  # fmt: skip
 
+    def said(self, order: ev.Order) -> dict[str, Any]:
+        """An order as messages of the stream have it."""
+        words = self.order(order)
+        return {"order": words.pop("id"), **words}
+
     def record(self, event: Any, out: list[Any]) -> None:
         account, runs = getattr(event, "account", ""), []
         for each in (x for x in out if isinstance(x, LayerUsed)):
@@ -222,10 +227,10 @@ class FailingVenue:
 
     def tell(self, one: Any) -> None:
         if isinstance(one, ev.Staged):
-            self.say("staged", one.account, before=one.before.name.lower(), after=one.after.name.lower(), why=one.why,
-                     equity=format_micro(one.equity_micro), maintenance=format_micro(one.maintenance_micro))  # fmt: skip
+            stages = {"from": one.before.name.lower(), "to": one.after.name.lower(), "why": one.why}
+            self.say("staged", one.account, equity=format_micro(one.equity_micro), maintenance=format_micro(one.maintenance_micro), **stages)
         elif isinstance(one, ev.PlaceOrder):
-            self.say("place-order", one.account, order=self.order(one.order))
+            self.say("place-order", one.account, together=one.together, **self.said(one.order))
         elif isinstance(one, ev.Rested):
             self.say("rested", one.account, cause=one.cause, residual=format_micro(one.residual_micro))
         elif isinstance(one, Started):
@@ -236,7 +241,7 @@ class FailingVenue:
         elif isinstance(one, Ended):
             self.say("ended", "", auction=one.auction, cause=one.cause)
         elif isinstance(one, ev.Deleverage):
-            self.say("deleverage", one.account, order=self.order(one.order))
+            self.say("deleverage", one.account, **self.said(one.order))
 
     def say(self, what: str, account: str, **fields: Any) -> None:
         self.news.append((self.now_ns, {"what": what, "account": account, **fields}))
@@ -253,7 +258,7 @@ class FailingVenue:
                      "market": state.look.market if state.look else "", "bucket": rules.bucket, "auction": state.auction,
                      "orders": [self.order(each) for each in state.orders]}
                 )  # fmt: skip
-        return {"total": len(rows), "closings": rows}
+        return {"total": len(rows), "waiting": 0, "closings": rows, "sequence": self.number, "at_ns": self.now_ns}
 
     def auctions(self) -> dict[str, Any]:
         house, rows = self.desk.house, []
@@ -273,7 +278,7 @@ class FailingVenue:
                  "fresh": sale.fresh, "cash": format_micro(sale.cash_micro), "legs": legs, "curve": curve,
                  "bids": len(house.pending.get(number, ()))}
             )  # fmt: skip
-        return {"at_ns": self.now_ns, "auctions": rows, "breaker": house.breaker.level, "stale": sorted(house.stale)}
+        return {"at_ns": self.now_ns, "total": len(rows), "auctions": rows, "breaker": house.breaker.level, "stale": sorted(house.stale)}
 
     def waterfall(self) -> dict[str, Any]:
         layers, vault = self.desk.layers, self.desk.layers.vaults["majors"]

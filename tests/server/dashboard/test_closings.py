@@ -11,7 +11,7 @@ import msgspec
 from seawall.server.dashboard.closings import AUCTIONS_MOST, LAYERS, STAGES, Sections, age_ms, sections, words_of
 from seawall.server.dashboard.fold import difference, fold
 from seawall.server.dashboard.service_closing import ServiceClosing
-from seawall.server.dashboard.service_metrics import WINDOW_S, Quantile, buckets_of
+from seawall.server.dashboard.service_metrics import WINDOW_S, Quantile, buckets_of, stages_of
 from seawall.server.dashboard.source import ClosingSeen
 from seawall.server.metrics import Metrics, render
 from server.dashboard.failing import FailingVenue
@@ -77,8 +77,8 @@ def test_only_the_largest_auctions_are_shown_and_all_are_counted():
     seen = seen_of(crashed())
     one = seen.auctions["auctions"][0]
     many = [one | {"auction": k, "owner": f"a{k}", "requirement": str(k)} for k in range(1, AUCTIONS_MOST + 31)]
-    made = sections(msgspec.structs.replace(seen, auctions={"auctions": many}))
-    assert made["closing"]["auctions"][0] == AUCTIONS_MOST + 30
+    made = sections(msgspec.structs.replace(seen, auctions={"auctions": many, "total": 500}))
+    assert made["closing"]["auctions"][0] == 500
     assert sorted(map(int, made["auctions"])) == list(range(31, AUCTIONS_MOST + 31))
 
 
@@ -122,6 +122,7 @@ def test_every_kind_of_message_is_told_with_its_figures():
     assert {"staged", "place-order", "started", "sold"} <= set(said)
     assert " → " in said["staged"]
     assert said["sold"].startswith(("20.0% to keeper-1", "1"))
+    assert "refused" not in said
     assert all(text and "{" not in text and "None" not in text for text in said.values()), said
 
 
@@ -202,6 +203,31 @@ def test_a_service_without_closings_is_told_in_words_and_one_that_fails_keeps_it
     assert not closing.seen(True).why
     assert "503" in closing.problem
     assert closing.seen(True).closings["total"] > 0
+
+
+def test_stages_of_more_closings_than_are_listed_come_from_the_metrics():
+    answers = Answers(crashed())
+    closing = asking(answers)
+    told = answers.venue.closings()
+    answers.venue.closings = lambda: told | {"total": 7_000}
+    closing.stages = stages_of('seawall_closings{stage="rest"} 3\nseawall_closings{stage="rescue"} 6990\nseawall_closings{stage="funds"} 10\n')
+    rounds(closing, 0.1)
+    stages = sections(closing.seen(True))["closing"]["stages"]
+    assert stages == dict.fromkeys(STAGES, 0) | {"rescue": 6_990, "funds": 10}
+
+
+def test_many_who_ask_for_one_ranking_cost_one_question():
+    answers = Answers(crashed())
+    closing = asking(answers)
+
+    async def ask():
+        return await asyncio.gather(*(closing.deleveraging("BTC-PERP", "short", 50) for _ in range(10)), closing.deleveraging("BTC-PERP", "long", 50))
+
+    found = asyncio.run(ask())
+    assert answers.asked == ["/v1/deleveraging"] * 2
+    assert all(one == found[0] for one in found[:10])
+    assert found[0]["rows"]
+    assert found[-1]["side"] == "long"
 
 
 # -- latency of ticks ------------------------------------------------------------------------

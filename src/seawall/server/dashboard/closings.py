@@ -80,14 +80,16 @@ def _whole(seen: ClosingSeen, auctions: list[dict[str, Any]]) -> View:
     if stages is None:
         stages = {name: sum(one["stage"] == name for one in listed) for name in STAGES}
     insolvent = sum(bool(one["insolvent"]) for one in auctions)
+    running = seen.auctions.get("total", len(auctions))
     return {
         "why": "",
         "at_ms": seen.auctions.get("at_ns", 0) // 1_000_000,
         "asset": waterfall.get("asset", ""),
         "total": closings.get("total", 0),
         "listed": min(len(listed), CLOSINGS_MOST),
+        "waiting": closings.get("waiting", 0),
         "stages": {name: stages.get(name, 0) for name in STAGES},
-        "auctions": [len(auctions), len(auctions) - insolvent, insolvent, sum(bool(one["due"]) for one in auctions)],
+        "auctions": [running, len(auctions) - insolvent, insolvent, sum(bool(one["due"]) for one in auctions)],
         "requirement": f"{sum(float(one['requirement']) for one in auctions):.2f}",
         "breaker": seen.auctions.get("breaker"),
         "stale": list(seen.auctions.get("stale", ())),
@@ -188,15 +190,13 @@ def _cents(text: str) -> str:
 
 
 def _order(data: dict[str, Any]) -> str:
-    order = data.get("order", data)
-    order = order if isinstance(order, dict) else data
-    limit = order.get("limit")
-    return f"{order['quantity']} {order['instrument']} {'at any price' if limit is None else f'within {limit}'}, {order['lane']}"
+    limit = data["limit"]
+    return f"{data['quantity']} {data['instrument']} {'at any price' if limit is None else f'within {limit}'}, {data['lane']}"
 
 
 def _staged(data: dict[str, Any]) -> str:
     figures = f"equity {_cents(data['equity'])}, maintenance {_cents(data['maintenance'])}"
-    return f"{data['before']} → {data['after']}: {data['why']} · {figures}"
+    return f"{data['from']} → {data['to']}: {data['why']} · {figures}"
 
 
 def _paid(data: dict[str, Any]) -> str:
@@ -218,5 +218,10 @@ _WORDS: dict[str, Any] = {
     "ended": lambda d: f"auction {d['auction']}: {d['cause']}",
     "rested": _rested,
     "settled": _paid,
+    "executed": lambda d: f"{d['quantity']} {d['instrument']} at {d['price']} against {d['maker']}",
+    "deleveraged": lambda d: f"{d['quantity']} {d['instrument']} against {len(d['parts'])} of the other side",
+    "backstop-due": lambda d: f"auction {d['auction']}: {float(d['share']):.1%} for {_cents(d['price'])}, and nobody buys",
+    "bid": lambda d: f"{d['bidder']} for {float(d['share']):.1%}, auction {d['auction']}",
+    "refused": lambda d: f"{d['event']}: {d['reason']}",
     "residual": lambda d: f"{d['quantity']} {d['instrument']} that nobody can bear",
 }

@@ -28,6 +28,9 @@ BUSY_S = 0.5  # between two rounds of questions while accounts are being closed 
 QUIET_S = 1.0
 UNSEEN_S = 5.0
 NONE_SOON_S = 30.0  # a venue without closings is asked again: it may be started with them
+RANKS_S = 2.0  # a ranking goes over all holders of an instrument: many who look at one share the answer
+AUCTIONS_MOST = 100
+POINTS = 31  # of a curve
 NOT_HERE = (404, 409, 501)
 
 
@@ -42,6 +45,8 @@ class ServiceClosing:
         self._heard = 0
         self._looked_at = False
         self._wake = asyncio.Event()
+        self._ranks: dict[tuple[str, str, int], tuple[float, asyncio.Future[dict[str, Any]]]] = {}
+        self.stages: dict[str, int] = {}  # how many are at each, from the service's metrics; empty where it does not tell
         self.problem = ""
 
     def seen(self, looked_at: bool) -> ClosingSeen:
@@ -99,9 +104,11 @@ class ServiceClosing:
         if isinstance(waterfall, str):
             return ClosingSeen(waterfall)
         closings = await self._get(f"/v1/closings?limit={CLOSINGS_MOST}")
+        if self.stages and len(closings["closings"]) < closings["total"]:
+            closings["stages"] = self.stages
         auctions: Any = {"auctions": []}
         if closings["total"] or self._looked_at:
-            auctions = await self._get("/v1/auctions")
+            auctions = await self._get(f"/v1/auctions?limit={AUCTIONS_MOST}&points={POINTS}")
         return ClosingSeen("", asked_s, closings, auctions, waterfall)
 
     async def _get(self, path: str) -> Any:
@@ -117,7 +124,15 @@ class ServiceClosing:
         return msgspec.json.decode(answer.content)
 
     async def deleveraging(self, instrument: str, side: str, count: int) -> dict[str, Any]:
-        """Who would be closed first."""
+        """Who would be closed first; an answer of RANKS_S serves all that ask the same."""
+        now, key = time.monotonic(), (instrument, side, count)
+        self._ranks = {each: row for each, row in self._ranks.items() if now - row[0] < RANKS_S}
+        if key not in self._ranks:
+            asking = asyncio.ensure_future(self._ask_ranks(instrument, side, count))
+            self._ranks[key] = (now, asking)
+        return await asyncio.shield(self._ranks[key][1])
+
+    async def _ask_ranks(self, instrument: str, side: str, count: int) -> dict[str, Any]:
         try:
             answer = await self._http.get("/v1/deleveraging", params={"instrument": instrument, "side": side, "limit": count})
         except httpx.HTTPError as error:

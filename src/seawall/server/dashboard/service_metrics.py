@@ -1,4 +1,5 @@
-"""How long the service takes for a price, read from its Prometheus page: the 99th percentile of the last minute.
+"""What the service's Prometheus page says that no look does: the 99th percentile of its ticks of the last minute, and how many
+accounts are at each stage of being closed.
 
 A histogram only counts up, so what lies between two readings of it is the histogram of that time.
 """
@@ -8,15 +9,21 @@ from __future__ import annotations
 import re
 from collections import deque
 
-__all__ = ["WINDOW_S", "Quantile", "buckets_of"]
+__all__ = ["WINDOW_S", "Quantile", "buckets_of", "stages_of"]
 
 WINDOW_S = 60.0
 _LINE = re.compile(r'^seawall_stage_seconds_bucket\{stage="(\w+)",le="([^"]+)"\} (\d+)$', re.MULTILINE)
+_STAGE = re.compile(r'^seawall_closings\{stage="([\w-]+)"\} (\d+)$', re.MULTILINE)
 
 
 def buckets_of(text: str, stage: str) -> dict[float, int]:
     """Upper bound in seconds → how many took at most that long; empty where the page has no such stage."""
     return {float(bound): int(count) for name, bound, count in _LINE.findall(text) if name == stage}
+
+
+def stages_of(text: str) -> dict[str, int]:
+    """Accounts by stage of their closing, those at rest left out; empty where the page does not tell."""
+    return {name: int(count) for name, count in _STAGE.findall(text) if name != "rest"}
 
 
 class Quantile:

@@ -28,7 +28,7 @@ from seawall.core.units import MICRO, NANO, PPM
 from seawall.server.dashboard import account as accounts_of
 from seawall.server.dashboard.remote_book import RemoteBook
 from seawall.server.dashboard.service_closing import ServiceClosing
-from seawall.server.dashboard.service_metrics import Quantile, buckets_of
+from seawall.server.dashboard.service_metrics import Quantile, buckets_of, stages_of
 from seawall.server.dashboard.source import STATUSES, ClosingSeen, Facts, Look, Names, PriceSeen, Unanswered
 from seawall.server.dashboard.sweeps import Sweeps
 from seawall.statusboard.reader import BoardReader, Header
@@ -281,13 +281,14 @@ class ServiceSource:
         self._status = await self._get("/v1/status")
 
     async def _read_metrics(self) -> None:
-        """How long a tick takes from the request to being durable with its decisions."""
+        """How long a tick takes from the request to being durable with its decisions, and how many are at each stage of closing."""
         try:
             answer = await self._http.get("/metrics")
         except httpx.HTTPError as error:
             raise Unanswered(f"the service does not answer ({error or type(error).__name__})") from None
         if answer.status_code == 200:
             self._ticks.add(time.monotonic(), buckets_of(answer.text, "tick"))
+            self._closing.stages = stages_of(answer.text)
 
     async def _held(self, name: str) -> accounts_of.Held:
         """An account's holdings and the market, of about the same moment."""

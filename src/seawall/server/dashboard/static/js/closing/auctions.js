@@ -118,7 +118,7 @@ export function auctionsPanel(app) {
       }
       rows.set(all);
       const open = view.closing.auctions[0];
-      put(note, open > all.length ? `${whole(all.length)} of ${whole(open)}, the largest requirement first` : open ? "the largest requirement first" : "");
+      put(note, open > all.length ? `${whole(all.length)} of ${whole(open)}` : open ? "the largest requirement first" : "");
     },
   };
 }

@@ -63,9 +63,9 @@ function stagesStrip() {
   return {
     root,
     paint(view) {
-      const { stages, total: sum, listed } = view.closing;
+      const { stages, total: sum, listed, waiting } = view.closing;
       put(total, whole(sum));
-      put(note, sum > listed ? `${whole(listed)} of them listed below` : "accounts");
+      put(note, waiting ? `${whole(waiting)} more wait for a look` : sum > listed ? `${whole(listed)} of them listed below` : "accounts");
       attr(box, "data-state", sum ? "warn" : null);
       for (const one of made) {
         put(one.count, whole(stages[one.name]));
@@ -142,7 +142,7 @@ function orders(row) {
   return { text: words.length > 1 ? `${words.length}: ${words[0]} …` : words[0], title: words.join("; ") };
 }
 
-const SHAPES = { staged: "staged", started: "auction", sold: "auction", restarted: "auction", ended: "auction", "backstop-due": "auction", settled: "money", deleverage: "cut", deleveraged: "cut", residual: "cut", rested: "rested" };
+const SHAPES = { staged: "staged", started: "auction", sold: "auction", bid: "auction", restarted: "auction", ended: "auction", "backstop-due": "auction", settled: "money", deleverage: "cut", deleveraged: "cut", residual: "cut", rested: "rested" };
 
 function feedPanel(app) {
   const { root, body, note } = panel("What happens", "s5");

@@ -36,13 +36,14 @@ DAY_NS = 86_400 * SECOND_NS
 def ranked(*filings: FileRanked, rules: RankedRules | None = None) -> RankedBids:
     found = RankedBids(rules or RankedRules(), "USD")
     for filing in filings:
-        assert of(Filed, found.apply(filing, BIG))
+        assert of(Filed, found.apply(filing))
     return found
 
 
 def filing(bidder: str = "rob", share: int = 900_000, **more: Any) -> FileRanked:
     fields: dict[str, Any] = {
-        "id": "1", "bucket": "x", "size_micro": BIG, "insolvent_ppm": -1, "budget_micro": 10**12, "until_ns": DAY_NS, "at_ns": 0,
+        "id": "1", "bucket": "x", "size_micro": BIG, "insolvent_ppm": -1, "budget_micro": 10**12, "until_ns": DAY_NS,
+        "free_micro": BIG, "at_ns": 0,
     }  # fmt: skip
     return FileRanked(bidder=bidder, share_ppm=share, **(fields | more))
 
@@ -119,7 +120,7 @@ def test_a_promise_is_not_kept_by_a_bid_that_is_too_small_or_too_low():
 def test_the_budget_goes_into_escrow_and_what_is_left_comes_back():
     standing = RankedBids(RankedRules(), "USD")
     ledger = Ledger()
-    ledger.post(standing.apply(filing(budget_micro=500 * UNIT), 500 * UNIT))
+    ledger.post(standing.apply(filing(budget_micro=500 * UNIT, free_micro=500 * UNIT)))
     assert ledger.cash == {"rob": -500 * UNIT, ESCROW: 500 * UNIT}
     ledger.post(through(standing, house(), start(), Settle(at_ns=5 * MINUTE_NS)))
     assert 0 < ledger.cash[ESCROW] == standing.escrow_micro < 500 * UNIT
@@ -177,7 +178,7 @@ def test_an_account_worth_nothing_is_taken_at_the_least_pay_that_was_asked_for()
         ({"size_micro": 0}, "too-small"),
         ({"size_micro": 999_999}, "too-small"),
         ({"budget_micro": 999_999}, "too-small"),
-        ({"budget_micro": 10**13}, "no-cash"),
+        ({"free_micro": 10**12 - 1}, "no-cash"),
         ({"id": ""}, "no-name"),
         ({"id": "1"}, "filed-already"),
         ({"bidder": "rob"}, "too-many"),
@@ -186,7 +187,7 @@ def test_an_account_worth_nothing_is_taken_at_the_least_pay_that_was_asked_for()
 def test_what_cannot_be_filed_is_refused_and_nothing_moves(changes, reason):
     standing = ranked(filing(), filing(id="2"), filing("other"), rules=RankedRules(each_most=2))
     before = standing.state()
-    out = standing.apply(filing(**({"bidder": "other", "id": "3"} | changes)), 10**12)
+    out = standing.apply(filing(**({"bidder": "other", "id": "3"} | changes)))
     assert reasons(out) == [reason]
     assert not of(Transfer, out)
     assert standing.state() == before
@@ -280,7 +281,7 @@ class RankedWalk(Walk):
     def step(self) -> None:
         r = self.random
         if r.random() < 0.2:
-            self.post(self.standing.apply(self.own_event(), r.choice((0, 10**9, 10**15))))
+            self.post(self.standing.apply(self.own_event()))
             return
         event = self.event()
         before = dict(self.house.sales)
@@ -308,7 +309,8 @@ class RankedWalk(Walk):
         event = FileRanked(
             bidder=bidder, id=id, bucket=r.choice(("major", "minor")), size_micro=r.choice((10**6, 10**8, 10**11)),
             share_ppm=r.choice((700_000, 950_000, 980_000, PPM)), insolvent_ppm=r.choice((-1, 0, 200_000, PPM)),
-            budget_micro=r.choice((10**6, 10**8, 10**11)), until_ns=self.now_ns + r.choice((1, MINUTE_NS, DAY_NS)), at_ns=self.now_ns,
+            budget_micro=r.choice((10**6, 10**8, 10**11)), until_ns=self.now_ns + r.choice((1, MINUTE_NS, DAY_NS)),
+            free_micro=r.choice((0, 10**9, 10**15)), at_ns=self.now_ns,
         )  # fmt: skip
         return event
 

@@ -58,10 +58,10 @@ class RankedBids:
 
     # ------------------------------------------------------------------ filing
 
-    def apply(self, event: FileRanked | CancelRanked | Designate, free_micro: int = 0) -> list[Any]:
-        """Files, takes back or registers. free_micro: the cash that the bidder can part with. InputError for no such event."""
+    def apply(self, event: FileRanked | CancelRanked | Designate) -> list[Any]:
+        """Files, takes back or registers. Raises InputError for no such event."""
         if isinstance(event, FileRanked):
-            return self._file(event, free_micro)
+            return self._file(event)
         if isinstance(event, CancelRanked):
             return self._cancel(event)
         if isinstance(event, Designate):
@@ -73,8 +73,8 @@ class RankedBids:
             return []
         raise InputError("ranked bids", type(event).__name__, "a filing, a cancellation or a designation")
 
-    def _file(self, event: FileRanked, free_micro: int) -> list[Any]:
-        fault = self._fault(event, free_micro)
+    def _file(self, event: FileRanked) -> list[Any]:
+        fault = self._fault(event)
         if fault is not None:
             return [Refused("file-ranked", event.bidder, fault)]
         self._filed += 1
@@ -86,7 +86,7 @@ class RankedBids:
         self._changed()
         return [Filed(bid.bidder, bid.id), *pay(bid.bidder, ESCROW, self.asset, bid.budget_micro, "ranked bid filed")]
 
-    def _fault(self, event: FileRanked, free_micro: int) -> str | None:
+    def _fault(self, event: FileRanked) -> str | None:
         mine = sum(bidder == event.bidder for bidder, _ in self.standing)
         if not event.bidder or not event.id:
             return "no-name"
@@ -98,7 +98,7 @@ class RankedBids:
             return "share-out-of-range"
         if min(event.size_micro, event.budget_micro) < self.rules.least_micro:
             return "too-small"
-        if event.budget_micro > free_micro:
+        if event.budget_micro > event.free_micro:
             return "no-cash"
         if mine >= self.rules.each_most or len(self.standing) >= self.rules.all_most:
             return "too-many"

@@ -26,7 +26,8 @@ class RankedRules(msgspec.Struct, frozen=True, kw_only=True):
 class FileRanked(msgspec.Struct, frozen=True, tag="file-ranked", kw_only=True):
     """A standing bid. size_micro: the maintenance requirement that it takes over at most, in all. share_ppm: of the value, the
     most it pays for an account that is worth something. insolvent_ppm: of the requirement, the least that it is paid on top of
-    the deficit for one that is not; -1: it takes none. budget_micro: for prices and margin of what it takes, put aside now."""
+    the deficit for one that is not; -1: it takes none. budget_micro: for prices and margin of what it takes, put aside now.
+    free_micro: the cash that the ledger says its bidder can part with."""
 
     bidder: str
     id: str
@@ -36,6 +37,7 @@ class FileRanked(msgspec.Struct, frozen=True, tag="file-ranked", kw_only=True):
     insolvent_ppm: int
     budget_micro: int
     until_ns: int
+    free_micro: int
     at_ns: int
 
 

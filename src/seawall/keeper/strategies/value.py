@@ -1,7 +1,7 @@
 """`value`: bids when an account costs less than it is worth to this keeper, by an edge, and less the more of it is held already.
 
-Own valuation = cash + Σ quantity · mark, less for each position that adds to what is held a skew: skew · notional · (what is held of
-it, over the room there is for it). Bids once price ≤ valuation − edge · gross, for all that is sold, limited at that figure.
+Own valuation = cash + Σ quantity · mark, less for each position that adds to what is held a skew: skew · notional · (what would be held of
+it after what is sold now, over the room there is for it). Bids once price ≤ valuation − edge · gross, for all that is sold, limited at that figure.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Value:
         valuation = auction.cash
         for leg in auction.legs:
             valuation += leg.quantity * view.mark(leg)
-            valuation -= self._skew(leg.instrument, leg.quantity, view.mark(leg), view)
+            valuation -= self._skew(leg.instrument, leg.quantity, auction.share_most, view.mark(leg), view)
         return valuation - max(self.edge * auction.gross, self.least)
 
-    def _skew(self, instrument: str, quantity: Decimal, mark: Decimal, view: View) -> Decimal:
+    def _skew(self, instrument: str, quantity: Decimal, share: Decimal, mark: Decimal, view: View) -> Decimal:
         """Grows with what would be held on the same side; a position that reduces what is held is worth its mark."""
         held = view.inventory.get(instrument, ZERO)
         if held * quantity < 0:
             return ZERO
-        return self.skew * abs(quantity * mark) * min(abs((held + quantity) * mark) / self.room, Decimal(1))
+        return self.skew * abs(quantity * mark) * min(abs((held + share * quantity) * mark) / self.room, Decimal(1))

@@ -315,7 +315,7 @@ class AccountAuctions(House[AccountSale]):
         out += pay(bidder, sale.owner, self.asset, max(-part.cash_micro, 0), "cash with positions")
         for leg, lots in zip(sale.legs, part.lots):
             if lots:
-                out.append(Delivery(sale.owner, bidder, leg.instrument, lots, "account auction"))
+                out.append(Delivery(sale.owner, bidder, leg.instrument, lots, "account auction", max(leg.value_nano, 0)))
         return out
 
     def _reward_removal(

@@ -61,7 +61,7 @@ async def open_service(config: VenueConfig) -> Service:
     try:
         if marker.exists() and _written(folder) == _read_marker(marker).requests:
             _take_away(marker)  # all that was missing
-        elif marker.exists() or len(service.clearing.ledger.state.names) == len(GENESIS):
+        elif marker.exists() or len(service.clearing.ledger.state.names) == len(GENESIS) + len(service.clearing.genesis.parties()):
             await _write_opening(service, requests or opening_requests(config, time.time_ns()), marker)
     except BaseException:
         await service.close()

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import polars as pl
 
+from seawall.feeds.tables import write_table
 from seawall.market.market import Market
 from seawall.stress.board import make_board
 from seawall.stress.cascade.setting import Setting, path_of
 from seawall.stress.crash import modelled_path
-from seawall.stress.population import populate
+from seawall.stress.population import Population, populate
 
 __all__ = ["MAKER", "PROVIDERS", "Rehearsal", "load", "prepare"]
 
@@ -108,7 +110,7 @@ def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "c
     market = Market.from_document(document, place="rehearsal market")
     population = populate(market, accounts, seed)
     market.save(folder / "market.json")
-    population.write(market, folder / "book.parquet")
+    _write_book(population, market, folder / "book.parquet")
     legs, book = market.legs, population.accounts
     held = legs.role[book.leg] != 0
     units = np.maximum(book.lots, 0) * (legs.lot * legs.ratio)[book.leg] * held
@@ -129,6 +131,13 @@ def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "c
     (folder / "venue.toml").write_text(_toml(rehearsal, market, model, dashboard), "utf-8")
     rehearsal.save()
     return rehearsal
+
+
+def _write_book(population: Population, market: Market, path: Path) -> None:
+    """The opening book without those who have borrowed against coins: nobody deposits a debt."""
+    rows = population.rows(market)
+    debtors = rows.filter((pl.col("instrument") == market.settlement) & pl.col("quantity").str.starts_with("-"))["account"]
+    write_table(rows.filter(~pl.col("account").is_in(debtors.implode())), path)
 
 
 def _toml(it: Rehearsal, market: Market, model: str, dashboard: bool) -> str:

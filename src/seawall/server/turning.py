@@ -149,4 +149,5 @@ _TURNS: dict[type, Callable[..., Any]] = {
     wire.Expire: _expire,
     wire.Settle: _same(ledger_events.Settle, "account"),
     wire.Clock: _same(core_events.Clock),
-} | CLOSING_TURNS
+    **CLOSING_TURNS,
+}

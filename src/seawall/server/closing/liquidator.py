@@ -59,7 +59,8 @@ class Liquidator:
         clock: Callable[[], int],
         seen: Callable[[], dict[str, tuple[int, str]]],
     ) -> None:
-        self.clearing, self.table = clearing, table
+        assert clearing.desk is not None, "a venue that closes failed accounts"
+        self.clearing, self.desk, self.table = clearing, clearing.desk, table
         self._apply, self._tell, self._clock, self._seen = apply, tell, clock, seen
         self.book = BookOf(clearing)
         self.schedule = Schedule(clearing, self.book)
@@ -73,14 +74,14 @@ class Liquidator:
         self._woken = asyncio.Event()
         self._settled_at = self._settling_s = 0.0
         self._second_ns = 0  # of the clocks that are looked at now and then
-        self._stale: set[str] = set(clearing.desk.house.stale)
+        self._stale: set[str] = set(self.desk.house.stale)
         self._auctions: dict[int, str] = {}
         self._marked: dict[tuple[str, str], int] = {}
         self._markets: set[str] = set()  # that somebody is or was closed in
         self._orders: dict[int, dict[str, None]] = {}
         for row, order in clearing.orders:
             self._orders.setdefault(row, {})[order] = None
-        for name, closing in clearing.desk.closings.items():
+        for name, closing in self.desk.closings.items():
             self.schedule.open[clearing.ledger.state.rows[name]] = True
             if closing.state.auction:
                 self._auctions[closing.state.auction] = name
@@ -150,11 +151,11 @@ class Liquidator:
     def ahead(self, account: str) -> None:
         """Before the owner acts: an account that fails and was not looked at yet is, so that his lane is open."""
         row = self.clearing.ledger.state.rows.get(account, -1)
-        if row >= 0 and account not in self.clearing.desk.closings and self.schedule.failing(row):
+        if row >= 0 and account not in self.desk.closings and self.schedule.failing(row):
             self._attend(row)
 
     def _concerned(self, event: Any, said: tuple[Any, ...]) -> Iterator[str]:
-        closings = self.clearing.desk.closings
+        closings = self.desk.closings
         for field in ("account", "maker", "taker"):
             name = getattr(event, field, "")
             if name in closings or self.schedule.is_open(name):
@@ -173,7 +174,7 @@ class Liquidator:
         row = self.clearing.ledger.state.rows.get(name, -1)
         if row < 0:
             return
-        is_open = name in self.clearing.desk.closings
+        is_open = name in self.desk.closings
         if not is_open and self.schedule.open[row]:
             self.waiting.forget(name)
         self.schedule.open[row] = is_open
@@ -194,7 +195,7 @@ class Liquidator:
             log.warning("the closing of %s waits: %s", name, error)
 
     def _act(self, row: int, name: str, now_ns: int) -> None:
-        desk = self.clearing.desk
+        desk = self.desk
         closing = desk.closings.get(name)
         if closing is None and not self.schedule.failing(row):
             self.schedule.breached(row)
@@ -248,7 +249,7 @@ class Liquidator:
                     return not waits or unasked
                 return not others
             case Stage.AUCTION:
-                sale = self.clearing.desk.house.sales.get(state.auction)
+                sale = self.desk.house.sales.get(state.auction)
                 if sale is None or state.due or not sale.fresh or state.look is None:
                     return True
                 return (state.look.equity_micro, state.look.maintenance_micro) != (figures.equity_micro, figures.maintenance_micro)
@@ -309,13 +310,13 @@ class Liquidator:
         self._second_ns = now_ns
         self._oracles(now_ns)
         self._inventories()
-        due_ns = self.clearing.desk.layers.due_ns()
+        due_ns = self.desk.layers.due_ns()
         if due_ns is not None and due_ns <= now_ns:
             self._record(ToLayers(number=0, at_ns=0, event=Advance()))
 
     def _settle(self, now_ns: int) -> None:
         """Ends a tick in which there were bids, or after which the backstop is to be called; never more than a twentieth of the time."""
-        house, clock = self.clearing.desk.house, time.perf_counter()
+        house, clock = self.desk.house, time.perf_counter()
         if clock - self._settled_at < max(self.table.beat_ms / 1e3, 20 * self._settling_s):
             return
         waits = house.pending and house.now_ns <= now_ns
@@ -332,7 +333,7 @@ class Liquidator:
         seen, limit_ns = self._seen(), int(self.table.stale_s * SECOND_NS)
         known = {name: at_ns for name, (at_ns, _) in seen.items()}
         stale: set[str] = set()
-        for market, bucket in self.clearing.desk.layers.config.markets.items():
+        for market, bucket in self.desk.layers.config.markets.items():
             if (market in known or market in self._markets) and now_ns - known.get(market, 0) > limit_ns:
                 stale.add(bucket)
         for bucket in sorted(stale ^ self._stale):
@@ -343,7 +344,7 @@ class Liquidator:
         """Marks of inherited positions, where they have moved."""
         watch, mirror = self.clearing.engine.watch, self.clearing.mirror
         instrument_of = self.clearing.ledger.state.instrument_of
-        for bucket, vault in self.clearing.desk.layers.vaults.items():
+        for bucket, vault in self.desk.layers.vaults.items():
             for symbol in list(vault.inventory):
                 price = sum(watch.mark_nano(leg) for leg in mirror.legs_of[instrument_of[symbol]])
                 if price > 0 and self._marked.get((bucket, symbol)) != price:

@@ -51,7 +51,8 @@ class LookMaker:
         self.clearing, self.rules, self.book, self.others = clearing, rules, book, others
         terms = clearing.genesis.closing
         assert terms is not None, "a venue that closes failed accounts"
-        self._terms = terms
+        assert clearing.desk is not None
+        self._terms, self._desk = terms, clearing.desk
         self._buckets = terms.bucket_of(list(clearing.engine.watch.underlying_index))
         # one way to say what an episode ends with, in the plan as in the closing
         self._size = msgspec.structs.replace(rules.size, buffer_ppm=terms.buffer_ppm, fee_ppm=terms.fee_ppm)
@@ -72,7 +73,7 @@ class LookMaker:
         clearing = self.clearing
         row = clearing.engine.account_of(account)
         figures = figures or clearing.engine.requests.figures(row)
-        closing = clearing.desk.closings.get(account)
+        closing = self._desk.closings.get(account)
         state = closing.state if closing is not None else ClosingState()
         positions = self.book.positions(row)
         market = self.market_of(positions, state)
@@ -124,7 +125,7 @@ class LookMaker:
     ) -> dict[str, int]:
         """Of each position the lots that the market would take at a cost which the layers before deleveraging can pay, none of the
         money counted twice; nothing of what it has just not taken."""
-        funds = funds_micro(self.clearing.desk, market, at_ns)
+        funds = funds_micro(self._desk, market, at_ns)
         short = max(0, -figures.equity_micro - state.spent_micro)
         losses = bankruptcy_losses(short * 1000, [(each.lots, each.mark_nano) for each in positions])
         out: dict[str, int] = {}
@@ -147,7 +148,7 @@ class LookMaker:
 
     def _winners(self, market: str, need_micro: int, at_ns: int, account: str) -> tuple[Winner, ...]:
         """Nobody where the funds can pay it all."""
-        if need_micro <= funds_micro(self.clearing.desk, market, at_ns):
+        if need_micro <= funds_micro(self._desk, market, at_ns):
             return ()
         return self.others.winners(market, account, self.rules.winners_max)
 

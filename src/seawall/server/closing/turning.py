@@ -15,7 +15,7 @@ from seawall.engine.closing_admission import free_micro
 from seawall.liquidation import layers
 from seawall.liquidation.account_slices import PPB
 from seawall.liquidation.auction_events import Bid, Restart, SetBreaker
-from seawall.liquidation.closing_desk import ToHouse, ToLayers
+from seawall.liquidation.closing_desk import ClosingDesk, ToHouse, ToLayers
 from seawall.liquidation.closing_events import Flatten, Order, Reduce
 from seawall.server import requests as wire
 from seawall.server.quantities import instrument_of, lot_price
@@ -25,7 +25,7 @@ __all__ = ["CLOSING_TURNS", "committed_micro"]
 AMOUNT_MICRO_MAX = 2**53
 
 
-def _desk(clearing: Clearing) -> Any:
+def _desk(clearing: Clearing) -> ClosingDesk:
     """The desk of a venue that closes failed accounts."""
     if clearing.desk is None:
         raise InputError("venue", "no terms of closing", "a venue that began with a table [closing]")
@@ -141,7 +141,7 @@ def _order(clearing: Clearing, account: str, order: str) -> Order:
     orders = closing.state.orders if closing is not None else ()
     for each in orders:
         if each.id == order and each.lane != "adl":
-            return each  # type: ignore[no-any-return]
+            return each
     raise InputError("order", show(order), "an open order of a closing; what traded without one is a fill")
 
 

@@ -28,6 +28,7 @@ from seawall.server.keepers.notary import Notary
 D = Decimal
 UNIT = 10**6
 START_NS = 10**18
+BUCKETS = ("major",)
 RATE_PPM = 50_000  # maintenance, of the gross notional
 RULES = AccountRules(
     curve=two_leg(RAY * 98 // 100, RAY * 8 // 10, 60 * SECOND_NS, 600 * SECOND_NS), insolvent_ns=60 * SECOND_NS,
@@ -40,7 +41,7 @@ class Memory:
 
     def __init__(self, folder: Path, rules: AccountRules = RULES, *, name: str = "memory") -> None:
         self.house = AccountAuctions({"major": rules}, 10**15, "USD")
-        self.ranked = RankedBids(RankedRules(), "USD")
+        self.ranked = RankedBids(RankedRules(), "USD", BUCKETS)
         self.ledger = Ledger()
         self.notary = Notary(name, folder / "venue.key")
         self.marks = {"X": 100 * 10**9, "Y": 50 * 10**9}

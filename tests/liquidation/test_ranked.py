@@ -30,11 +30,12 @@ from seawall.liquidation.ranked_events import (
 from seawall.liquidation.transfers import Transfer
 
 BIG = 10**15
+BUCKETS = ("x", *RULES)
 DAY_NS = 86_400 * SECOND_NS
 
 
 def ranked(*filings: FileRanked, rules: RankedRules | None = None) -> RankedBids:
-    found = RankedBids(rules or RankedRules(), "USD")
+    found = RankedBids(rules or RankedRules(), "USD", BUCKETS)
     for filing in filings:
         assert of(Filed, found.apply(filing))
     return found
@@ -118,7 +119,7 @@ def test_a_promise_is_not_kept_by_a_bid_that_is_too_small_or_too_low():
 
 
 def test_the_budget_goes_into_escrow_and_what_is_left_comes_back():
-    standing = RankedBids(RankedRules(), "USD")
+    standing = RankedBids(RankedRules(), "USD", BUCKETS)
     ledger = Ledger()
     ledger.post(standing.apply(filing(budget_micro=500 * UNIT, free_micro=500 * UNIT)))
     assert ledger.cash == {"rob": -500 * UNIT, ESCROW: 500 * UNIT}
@@ -180,6 +181,7 @@ def test_an_account_worth_nothing_is_taken_at_the_least_pay_that_was_asked_for()
         ({"budget_micro": 999_999}, "too-small"),
         ({"free_micro": 10**12 - 1}, "no-cash"),
         ({"id": ""}, "no-name"),
+        ({"bucket": "no such"}, "no-such-bucket"),
         ({"id": "1"}, "filed-already"),
         ({"bidder": "rob"}, "too-many"),
     ],
@@ -195,7 +197,7 @@ def test_what_cannot_be_filed_is_refused_and_nothing_moves(changes, reason):
 
 def test_rules_under_which_nothing_can_be_filed_and_unknown_events_are_refused():
     with pytest.raises(InputError, match="ranked rules"):
-        RankedBids(RankedRules(each_most=0), "USD")
+        RankedBids(RankedRules(each_most=0), "USD", BUCKETS)
     with pytest.raises(InputError, match="filing"):
         ranked().apply(Settle(at_ns=0))
 
@@ -208,6 +210,24 @@ def test_a_bid_that_waits_for_its_tick_cannot_be_taken_back_and_one_that_is_over
     assert fills(out)  # it was valid in its tick
     assert [each.cause for each in of(Dropped, out)] == ["expired"]
     assert reasons(standing.apply(CancelRanked(bidder="rob", id="1", at_ns=20))) == ["no-such-bid"]
+
+
+def test_what_a_failing_bidder_put_aside_is_its_own_again():
+    standing = ranked(filing("a"), filing("a", id="2"), filing("b"))
+    ledger = Ledger()
+    ledger.post(standing.withdraw("a"))
+    assert ledger.cash == {"a": 2 * 10**12, ESCROW: -2 * 10**12}
+    assert set(standing.standing) == {("b", "1")}
+    assert standing.withdraw("a") == []
+
+
+def test_what_a_failing_bidder_has_in_play_is_over_with_its_tick():
+    standing, auctions = ranked(filing(share=PPM)), house()
+    through(standing, auctions, start())
+    assert standing.withdraw("rob") == []
+    out = through(standing, auctions, Settle(at_ns=1), Settle(at_ns=2))
+    assert fills(out)
+    assert [each.cause for each in of(Dropped, out)] == ["expired"]
 
 
 def test_an_owner_does_not_buy_itself_and_is_not_offered_it_at_every_tick():
@@ -256,7 +276,7 @@ class RankedWalk(Walk):
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
-        self.standing = RankedBids(RankedRules(each_most=4), "USD")
+        self.standing = RankedBids(RankedRules(each_most=4), "USD", BUCKETS)
         self.house = _Recording(self.hear)
         self.entered = self.ranked_fills = self.over = 0
         self.given = 0  # what owners have to begin with, which comes from nowhere
@@ -341,7 +361,7 @@ def test_from_a_snapshot_in_the_middle_the_same_follows():
         twin.step()
         if at % 50 == 25:
             data = msgspec.json.encode(twin.standing.state())
-            again = RankedBids(twin.standing.rules, "USD")
+            again = RankedBids(twin.standing.rules, "USD", BUCKETS)
             again.restore(msgspec.json.decode(data, type=RankedState))
             twin.standing = again
         assert twin.standing.state() == walk.standing.state()

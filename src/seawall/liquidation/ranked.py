@@ -7,7 +7,8 @@ budget lies with the venue from the filing on, so that a standing bid is money a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Container, Iterable
 from itertools import takewhile
 from typing import Any
 
@@ -46,8 +47,8 @@ class RankedBids:
     pays above its limit, or for more requirement than its size.
     """
 
-    def __init__(self, rules: RankedRules, asset: str) -> None:
-        self.rules, self.asset = rules.checked(), asset
+    def __init__(self, rules: RankedRules, asset: str, buckets: Container[str]) -> None:
+        self.rules, self.asset, self.buckets = rules.checked(), asset, buckets
         self.standing: dict[tuple[str, str], Ranked] = {}
         self.in_play: dict[tuple[int, str], InPlay] = {}  # by auction and bidder
         self.designated: dict[tuple[str, str], Designate] = {}  # by bidder and bucket
@@ -55,6 +56,7 @@ class RankedBids:
         self._filed = 0
         self._order: dict[tuple[str, bool], list[tuple[str, str]]] = {}  # (bucket, insolvent) → best first; made when asked for
         self._first_until: int | None = None
+        self._of: dict[str, int] = {}  # how many a bidder has
 
     # ------------------------------------------------------------------ filing
 
@@ -83,13 +85,16 @@ class RankedBids:
             insolvent_ppm=event.insolvent_ppm, budget_micro=event.budget_micro, until_ns=event.until_ns, filed=self._filed,
         )  # fmt: skip
         self.standing[bid.bidder, bid.id] = bid
+        self._of[bid.bidder] = self._of.get(bid.bidder, 0) + 1
         self._changed()
         return [Filed(bid.bidder, bid.id), *pay(bid.bidder, ESCROW, self.asset, bid.budget_micro, "ranked bid filed")]
 
     def _fault(self, event: FileRanked) -> str | None:
-        mine = sum(bidder == event.bidder for bidder, _ in self.standing)
+        mine = self._of.get(event.bidder, 0)
         if not event.bidder or not event.id:
             return "no-name"
+        if event.bucket not in self.buckets:
+            return "no-such-bucket"
         if (event.bidder, event.id) in self.standing:
             return "filed-already"
         if event.until_ns <= event.at_ns:
@@ -117,8 +122,24 @@ class RankedBids:
                 out += self._drop(bid, "cancelled")
         return out
 
+    def withdraw(self, bidder: str) -> list[Any]:
+        """All of a bidder who fails itself; what is in play is cleared first, and is over then."""
+        if not self._of.get(bidder):
+            return []
+        out: list[Any] = []
+        for bid in [bid for bid in self.standing.values() if bid.bidder == bidder]:
+            if self._plays(bid):
+                self.standing[bid.bidder, bid.id] = msgspec.structs.replace(bid, until_ns=0)
+                self._first_until = None
+            else:
+                out += self._drop(bid, "failed")
+        return out
+
     def _drop(self, bid: Ranked, cause: str) -> list[Any]:
         del self.standing[bid.bidder, bid.id]
+        self._of[bid.bidder] -= 1
+        if not self._of[bid.bidder]:
+            del self._of[bid.bidder]
         self._changed()
         return [
             Dropped(bid.bidder, bid.id, cause, bid.size_micro),
@@ -138,8 +159,7 @@ class RankedBids:
         """
         if not self.standing:
             return house.apply(event)
-        out = self._watched(house, lambda: house.advance(event.at_ns))
-        out += self._expire(event.at_ns)
+        out = self.pass_time(house, event.at_ns)
         if isinstance(event, Settle):
             self._enter(house, house.active.numbers, event.at_ns)
         elif isinstance(event, Bid) and event.auction in house.sales:
@@ -147,6 +167,10 @@ class RankedBids:
         out += self._watched(house, lambda: house.apply(event))
         self._enter(house, [each.auction for each in out if isinstance(each, Started)], event.at_ns)
         return out
+
+    def pass_time(self, house: AccountAuctions, at_ns: int) -> list[Any]:
+        """Bids of a tick that is over are cleared, and what has expired goes."""
+        return self._watched(house, lambda: house.advance(at_ns)) + self._expire(at_ns)
 
     def _changed(self) -> None:
         self._order.clear()
@@ -273,6 +297,7 @@ class RankedBids:
         invariant(not self.standing and not self._filed, "only new ranked bids are restored")
         self._filed = state.filed
         self.standing = {(bid.bidder, bid.id): bid for bid in state.standing}
+        self._of = dict(Counter(bid.bidder for bid in state.standing))
         self.in_play = {(play.auction, play.bidder): play for play in state.in_play}
         self.designated = {(each.bidder, each.bucket): each for each in state.designated}
         for auction, version, bidder, id in state.tried:

@@ -85,7 +85,8 @@ class PostingView(msgspec.Struct, frozen=True):
 
 
 class WrittenView(msgspec.Struct, frozen=True):
-    """A write that is durable. sequence: of its record; repeated: its idempotency key had been used by the same request."""
+    """A write that is durable. sequence: of its record; repeated: its idempotency key had been used by the same request.
+    closing: what was said about closings, as on the stream; receipt: the venue's signature, where a keeper had signed."""
 
     sequence: int
     at_ns: int
@@ -94,6 +95,7 @@ class WrittenView(msgspec.Struct, frozen=True):
     verdict: VerdictView | None
     decisions: tuple[DecisionView, ...]
     closing: tuple[dict[str, Any], ...] = ()
+    receipt: str = ""
 
 
 class CrossingView(msgspec.Struct, frozen=True):

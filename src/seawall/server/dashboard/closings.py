@@ -1,6 +1,6 @@
 """What the screen shows of accounts that are being closed: sections of the live view made from what a source has heard.
 
-Amounts stay the decimals that the service said. A curve travels as its shape, in thousandths of its largest figure: that
+Amounts stay the decimals that the service said. A curve travels as its shape, in 1/10,000 of its largest figure: that
 changes only when the auction does, while its price, which changes with every market, is one number of its row.
 """
 
@@ -146,10 +146,10 @@ def _auction(one: dict[str, Any]) -> list[Any]:
 
 
 def _curve(one: dict[str, Any]) -> list[list[float]]:
-    """[seconds…], [thousandths of the largest figure…]."""
+    """[seconds…], [1/10,000 of the largest figure…]."""
     points = [(float(seconds), float(price)) for seconds, price in one["curve"]]
     most = max((abs(price) for _, price in points), default=0.0) or 1.0
-    return [[round(seconds, 1) for seconds, _ in points], [round(1000 * price / most) for _, price in points]]
+    return [[round(seconds, 1) for seconds, _ in points], [round(10_000 * price / most) for _, price in points]]
 
 
 # -- messages of the stream in words -----------------------------------------------------------

@@ -108,13 +108,9 @@ def _newest(settled: Any) -> list[dict[str, Any]]:
 
 
 def _vault(one: dict[str, Any]) -> View:
-    exits = [[at_ns // 1_000_000, amount] for at_ns, amount in _pairs(one.get("exits", ()))[:EXITS_MOST]]
+    exits = [[each["at_ns"] // 1_000_000, each["amount"]] for each in one["exits"][:EXITS_MOST]]
     names = ("bucket", "total", "capacity", "stopped", "providers")
-    return {name: one[name] for name in names} | {"exits": exits, "inventory": list(one.get("inventory", ()))[:EXITS_MOST]}
-
-
-def _pairs(exits: Any) -> list[tuple[int, str]]:
-    return [(one["at_ns"], one["amount"]) if isinstance(one, dict) else (one[0], one[1]) for one in exits]
+    return {name: one[name] for name in names} | {"exits": exits, "inventory": list(one["inventory"][:EXITS_MOST])}
 
 
 def _settled(one: dict[str, Any]) -> View:

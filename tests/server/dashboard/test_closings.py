@@ -52,12 +52,12 @@ def test_the_sections_hold_what_the_desk_holds():
         assert round(float(row[5]) * 1e6) == house.price_of(sale, venue.now_ns)
         seconds, heights = made["curves"][str(number)]
         assert len(seconds) == len(heights) == 61
-        assert max(abs(height) for height in heights) == 1000
+        assert max(abs(height) for height in heights) == 10_000
         assert all(b <= a for a, b in zip(heights, heights[1:])), "a price never rises"
-        # the floor and the shape give every price of the curve back, to a thousandth of its largest
+        # the floor and the shape give every price of the curve back, to 1/10,000 of its largest
         exact = [float(price) for _, price in next(one for one in venue.auctions()["auctions"] if one["auction"] == number)["curve"]]
         unit, most = float(row[16]) / heights[-1], max(map(abs, exact))
-        assert all(abs(height * unit - price) <= most / 500 for height, price in zip(heights, exact, strict=True))
+        assert all(abs(height * unit - price) <= most / 5_000 for height, price in zip(heights, exact, strict=True))
 
 
 def test_a_curve_does_not_travel_again_because_prices_moved():

@@ -1,6 +1,6 @@
 """What the screen shows of accounts that are being closed: sections of the live view made from what a source has heard.
 
-Amounts stay the decimals that the service said. A curve travels as its shape, in thousandths of its largest figure: that
+Amounts stay the decimals that the service said. A curve travels as its shape, in 1/10,000 of its largest figure: that
 changes only when the auction does, while its price, which changes with every market, is one number of its row.
 """
 
@@ -108,13 +108,9 @@ def _newest(settled: Any) -> list[dict[str, Any]]:
 
 
 def _vault(one: dict[str, Any]) -> View:
-    exits = [[at_ns // 1_000_000, amount] for at_ns, amount in _pairs(one.get("exits", ()))[:EXITS_MOST]]
+    exits = [[each["at_ns"] // 1_000_000, each["amount"]] for each in one["exits"][:EXITS_MOST]]
     names = ("bucket", "total", "capacity", "stopped", "providers")
-    return {name: one[name] for name in names} | {"exits": exits, "inventory": list(one.get("inventory", ()))[:EXITS_MOST]}
-
-
-def _pairs(exits: Any) -> list[tuple[int, str]]:
-    return [(one["at_ns"], one["amount"]) if isinstance(one, dict) else (one[0], one[1]) for one in exits]
+    return {name: one[name] for name in names} | {"exits": exits, "inventory": list(one["inventory"][:EXITS_MOST])}
 
 
 def _settled(one: dict[str, Any]) -> View:
@@ -146,10 +142,10 @@ def _auction(one: dict[str, Any]) -> list[Any]:
 
 
 def _curve(one: dict[str, Any]) -> list[list[float]]:
-    """[seconds…], [thousandths of the largest figure…]."""
+    """[seconds…], [1/10,000 of the largest figure…]."""
     points = [(float(seconds), float(price)) for seconds, price in one["curve"]]
     most = max((abs(price) for _, price in points), default=0.0) or 1.0
-    return [[round(seconds, 1) for seconds, _ in points], [round(1000 * price / most) for _, price in points]]
+    return [[round(seconds, 1) for seconds, _ in points], [round(10_000 * price / most) for _, price in points]]
 
 
 # -- messages of the stream in words -----------------------------------------------------------

@@ -34,7 +34,7 @@ export class Curve {
     attr(this.root, "aria-label", told(one, length));
     attr(this.root, "class", one.insolvent ? "curve paid" : "curve");
     const end = heights[heights.length - 1];
-    const unit = end ? one.floor / end : 0; // money of one thousandth, from the floor: the last point of the shape
+    const unit = end ? one.floor / end : 0; // money of one unit, from the floor: the last point of the shape
     const worth = unit ? one.value / unit : 0;
     const at = Math.min(one.elapsed, length);
     const drawn = `${at} ${worth.toFixed(1)} ${heights.join()}`;

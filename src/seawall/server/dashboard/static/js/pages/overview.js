@@ -56,6 +56,7 @@ function paintKpis(kpis, view) {
     if (kpi.sub.parentNode !== kpi.value) fill(kpi.value, h("span", {}, ""), kpi.sub);
     put(kpi.value.firstChild, value);
     put(kpi.sub, sub);
+    attr(kpi.sub, "title", sub);
     attr(kpi.value, "title", title || null);
     attr(kpi.box, "data-state", state || null);
   });

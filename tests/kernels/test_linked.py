@@ -124,6 +124,14 @@ def test_what_is_linked_into_an_entry_is_its_own_and_loses_the_arguments_that_no
     assert out.tolist() == [-180.0, 2.0]
     (compiled,) = apart.overloads.values()
     kept = compiled.library.get_function(name)
-    assert kept.linkage == Linkage.internal
+    assert kept.linkage == Linkage.private
     # where the values are, how many there are, the weight; and perhaps where the result goes
     assert len(list(kept.arguments)) <= 4 < len(list(plain.arguments))
+
+    # what others call by that name is not that
+    @njit(error_model="numpy", _nrt=False)
+    def later(arrays, out):
+        out[1] = weighted(arrays, out[1])
+
+    later(arrays, out)
+    assert out.tolist() == [-180.0, 20.0]

@@ -52,12 +52,13 @@ class _Library(AOTCodeLibrary):
 
 
 class _EntryLibrary(JITCodeLibrary):
-    """Code that owns all that is linked into it."""
+    """Code that owns all that is linked into it. Private, not internal: names of internal functions are known to what
+    loads code, which would give them, less their arguments, to other libraries that have functions of that name."""
 
     def _optimize_final_module(self) -> None:
         for function in self._final_module.functions:
             if function.linkage == Linkage.linkonce_odr and not function.is_declaration:
-                function.linkage = Linkage.internal
+                function.linkage = Linkage.private
         super()._optimize_final_module()
 
 

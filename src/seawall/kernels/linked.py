@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from llvmlite.binding import Linkage
-from numba import config, njit
+from numba import config, njit, types
 from numba.core.codegen import AOTCodeLibrary, JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
@@ -84,6 +84,11 @@ class _Linked(CPUDispatcher):
     def _alone(self) -> Any:
         options = {key: self.targetoptions[key] for key in ("error_model", "_nrt")}
         return njit(**options)(self.py_func)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """A constant is typed like any number: there is one form of a function, whatever it is called with."""
+        plain = {name: types.unliteral(given) for name, given in kws.items()}
+        return super().get_call_template(tuple(map(types.unliteral, args)), plain)
 
     def __call__(self, *arguments: Any) -> Any:
         return self._alone(*arguments)

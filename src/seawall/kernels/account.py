@@ -6,7 +6,6 @@ from numba import njit
 from seawall.kernels import blocks, cells, payoff, quadratic, tail, tail_book, tiers, worst
 from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, QUADRATIC, TAIL, TIERS, Tables
 
-SCREEN_FROM = 16  # positions for each leg of the board: a screen is made where its rows are read that often
 
 def evaluate_accounts(
     kind: int,

@@ -216,6 +216,11 @@ class House(ABC, Generic[S]):
 
     # ------------------------------------------------------------------ the backstop
 
+    def calls(self, at_ns: int) -> bool:
+        """Whether a `Settle` at this time would call the backstop for somebody."""
+        waiting = (sale for sale in self.sales.values() if not sale.due and sale.bucket not in self.stale)
+        return any(self._at_floor(sale, at_ns) or self._expired(sale, at_ns) for sale in waiting)
+
     def _call_backstop(self, event: Settle) -> list[Outcome]:
         """Says once per version which auctions nobody took down to their floor or in their time.
 

@@ -23,16 +23,16 @@ __all__ = ["CHANNELS", "RemoteVenue"]
 
 CHANNELS = ("liquidation",)
 ZERO = Decimal(0)
-PAGE = 500
+PAGE = 100
 ANSWERS = (404, 409, 422)  # no, but not for ever
 STREAM = Retry(times=10**9, first_s=0.2, longest_s=15.0)  # the bot's own looks say when the venue is away for good
 
 
 class RemoteVenue:
-    """`venue.Venue` over HTTP and WebSocket. key: an API key with the scope `bid`, None: SEAWALL_KEY of the environment."""
+    """`venue.Venue` over HTTP and WebSocket. public_key: of the keeper; key: an API key with the scope `bid`, None: SEAWALL_KEY of the environment."""
 
-    def __init__(self, url: str, key: str | None = None, *, verify: Any = True) -> None:
-        self.url = url
+    def __init__(self, url: str, public_key: str, key: str | None = None, *, verify: Any = True) -> None:
+        self.url, self._public_key = url, public_key
         self._client = AsyncClient(url, key, verify=verify)
         self._stream = AsyncClient(url, key, verify=verify, retry=STREAM)
 
@@ -50,7 +50,7 @@ class RemoteVenue:
         """GET /v1/auctions, page by page."""
         found: list[Opportunity] = []
         while True:
-            page = await self._client.look("/v1/auctions", offset=len(found), limit=PAGE)
+            page = await self._client.look("/v1/auctions", offset=len(found), limit=PAGE, points=0)
             found += read_auctions(page)
             if len(found) >= page.get("total", 0) or not page["auctions"]:
                 return found
@@ -110,7 +110,7 @@ class RemoteVenue:
         await self._stream.close()
 
     async def _sent(self, path: str, terms: BidTerms | RankedTerms | CancelTerms, signature: str, body: dict[str, Any]) -> Answer:
-        sealed = body | {"nonce": terms.nonce, "expires_ns": terms.expires_ns, "signature": signature}
+        sealed = body | {"public_key": self._public_key, "nonce": terms.nonce, "expires_ns": terms.expires_ns, "signature": signature}
         try:
             found = await self._client.signed(path, sealed, terms.nonce)
         except ServiceError as error:

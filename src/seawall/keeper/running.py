@@ -38,7 +38,7 @@ async def _run(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     log = Log(time.time_ns, [key.secret.hex(), os.environ.get(KEY_VARIABLE, "")])
-    keeper = Keeper(RemoteVenue(url), account, key, strategy, limits, log, pace=pace, hedge=hedge, keep_standing=keep_standing)
+    keeper = Keeper(RemoteVenue(url, key.public), account, key, strategy, limits, log, pace=pace, hedge=hedge, keep_standing=keep_standing)
     await keeper.run(stop)
     return keeper
 

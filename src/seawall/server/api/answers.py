@@ -249,8 +249,8 @@ def decision_view(one: Any) -> DecisionView:
     )
 
 
-def written_view(written: Any) -> WrittenView:
-    """What a write did, as it is told."""
+def written_view(written: Any, receipt: str = "") -> WrittenView:
+    """What a write did, as it is told. receipt: the venue's signature, of what was signed."""
     lines = written.receipt.postings if written.receipt is not None else ()
     return WrittenView(
         sequence=written.sequence,
@@ -260,4 +260,5 @@ def written_view(written: Any) -> WrittenView:
         verdict=verdict_view(written.verdict) if written.verdict is not None else None,
         decisions=tuple(decision_view(one) for one in written.decisions),
         closing=tuple(written.closing),
+        receipt=receipt,
     )

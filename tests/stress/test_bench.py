@@ -117,7 +117,7 @@ def test_a_shortfall_of_another_size_stops_the_bench():
         shortfall._check_same(ours, np.array([5.1e9, -7e9]), size)
 
 
-@pytest.mark.parametrize("family", ["cascade", "hedge", "journal", "mass_liquidation", "recovery", "restart", "risk_array", "service_recovery", "shortfall", "status_board", "sweep"])
+@pytest.mark.parametrize("family", ["cascade", "dashboard", "hedge", "journal", "mass_liquidation", "recovery", "restart", "risk_array", "service_recovery", "shortfall", "status_board", "sweep"])
 def test_a_family_runs_on_a_small_book_and_its_report_is_plain_json(family):
     report = run([family], quick=True)
     assert {one["name"] for one in report["measures"]} == set(FAMILIES[family])

@@ -25,19 +25,34 @@ from seawall.liquidation.closing import Closing
 from seawall.liquidation.closing_events import Command, Deleveraged, Filled, HandOver, RefusedAction, Renew
 from seawall.liquidation.closing_events import Look as AccountLook
 from seawall.liquidation.closing_state import ClosingRules, ClosingState
+from seawall.liquidation.ranked import RankedBids
+from seawall.liquidation.ranked_events import CancelRanked, Designate, FileRanked, RankedRules, RankedState
 from seawall.liquidation.transfers import Delivery, Transfer, pay
 
-__all__ = ["ClosingDesk", "DeskState", "ToHouse", "ToLayers", "decode", "encode"]
+__all__ = ["ClosingDesk", "DeskState", "Seal", "ToHouse", "ToLayers", "decode", "encode"]
 
-_HOUSE_EVENTS = (Bid, Oracle, Restart, SetBreaker, Settle)
+_RANKED_EVENTS = (CancelRanked, Designate, FileRanked)
+_HOUSE_EVENTS = (Bid, Oracle, Restart, SetBreaker, Settle, *_RANKED_EVENTS)
+
+
+class Seal(msgspec.Struct, frozen=True, kw_only=True):
+    """With what a keeper signed: kept with the event, so that anybody can check it later (`core/signing.py`). Decides nothing."""
+
+    venue: str
+    venue_key: str
+    public_key: str
+    nonce: str
+    expires_ns: int
+    signature: str
 
 
 class ToHouse(msgspec.Struct, frozen=True, tag="to-house", kw_only=True):
-    """An event for the auction house: a bid, the end of a tick, an oracle's state, the breaker."""
+    """An event for the auction house: a bid, the end of a tick, an oracle's state, the breaker; or for its standing bids."""
 
     number: int
     at_ns: int
-    event: Bid | Oracle | Restart | SetBreaker | Settle
+    event: Bid | Oracle | Restart | SetBreaker | Settle | FileRanked | CancelRanked | Designate
+    seal: Seal | None = None
 
 
 class ToLayers(msgspec.Struct, frozen=True, tag="to-layers", kw_only=True):
@@ -57,6 +72,7 @@ class DeskState(msgspec.Struct, frozen=True):
     closings: dict[str, ClosingState]
     layers: str
     house: HouseState[AccountSale]
+    ranked: RankedState = RankedState()
 
 
 def encode(state: DeskState) -> bytes:
@@ -82,6 +98,7 @@ class ClosingDesk:
         self, house: AccountAuctions, layers: last.Layers, rules_of: Callable[[str], ClosingRules], fee_ppm: int = 5_000
     ) -> None:
         self.house, self.layers, self.rules_of, self.fee_ppm = house, layers, rules_of, fee_ppm
+        self.ranked = RankedBids(RankedRules(), house.asset, house.rules)
         self.closings: dict[str, Closing] = {}
         self.number = self.now_ns = self.episodes = 0
         self._owners: dict[int, str] = {}  # of the auctions that run
@@ -103,11 +120,15 @@ class ClosingDesk:
             self.number, self.now_ns = event.number, event.at_ns
             reason = "unknown-order" if isinstance(event, (Filled, Deleveraged)) else "not-in-liquidation"
             return [RefusedAction(event.account, type(event).__name__, reason)]
+        failed = event.account not in self.closings
         order = next((x for x in closing.state.orders if x.id == getattr(event, "order", "")), None)
         version = closing.state.version
         outcomes = closing.apply(event)  # refuses before anything else has changed
         self.closings[event.account] = closing
-        out = self._advance(event) + self._carry_out(outcomes)
+        out = self._advance(event)
+        if failed:  # what it has put aside for others' positions is its own again
+            out += self.ranked.withdraw(event.account)
+        out += self._carry_out(outcomes)
         if isinstance(event, Filled) and order is not None and order.lane == "slice" and closing.state.version > version:
             out += self._fee(closing, event, order.price_nano)
         if closing.state.at_rest:
@@ -165,6 +186,7 @@ class ClosingDesk:
             {name: closing.state for name, closing in self.closings.items()},
             frozen_state.dump(self.layers.machines()).decode(),
             self.house.state(),
+            self.ranked.state(),
         )
 
     def thaw(self, state: DeskState) -> None:
@@ -175,6 +197,8 @@ class ClosingDesk:
         house = AccountAuctions(self.house.rules, self.house.holes.total_micro, self.house.asset)
         house.restore(state.house)
         self.house = house
+        self.ranked = RankedBids(self.ranked.rules, house.asset, house.rules)
+        self.ranked.restore(state.ranked)
         self.closings = {name: Closing(name, self.rules_of(each.market), each) for name, each in state.closings.items()}
         self._owners = {each.auction: name for name, each in state.closings.items() if each.auction}
 
@@ -237,7 +261,7 @@ class ClosingDesk:
         """An event to the house; the closings concerned hear what it said, and the fund's side of it goes through the layers."""
         out: list[Any] = []
         market = ""
-        for outcome in self.house.apply(event):
+        for outcome in self._ranked(event) if isinstance(event, _RANKED_EVENTS) else self.ranked.through(self.house, event):
             out.append(outcome)
             if isinstance(outcome, Started):
                 self._owners[outcome.auction] = outcome.owner
@@ -251,6 +275,10 @@ class ClosingDesk:
             elif isinstance(outcome, Transfer) and FUND in (outcome.payer, outcome.payee):
                 out += self._fund(outcome, market)
         return out
+
+    def _ranked(self, event: FileRanked | CancelRanked | Designate) -> list[Any]:
+        """Bids of the tick that is over are cleared first, as before any event of the house."""
+        return self.ranked.pass_time(self.house, event.at_ns) + self.ranked.apply(event)
 
     def _fund(self, move: Transfer, market: str) -> list[Any]:
         """The auctions' fund keeps nothing: fees go on to the global fund, pay for bidders comes from the layers."""

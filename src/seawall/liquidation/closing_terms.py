@@ -20,6 +20,7 @@ from seawall.liquidation.closing_state import ClosingRules
 from seawall.liquidation.curves import RAY, two_leg
 from seawall.liquidation.funds import Caps
 from seawall.liquidation.layers import Layers, LayersConfig
+from seawall.liquidation.ranked import ESCROW
 
 __all__ = ["AuctionTerms", "BucketTerms", "ClosingTerms", "inventory_of"]
 
@@ -125,6 +126,7 @@ class ClosingTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
         """Party of the desk → (account of the ledger, its kind), in the order in which a ledger opens them."""
         own = {FUND: ("liquidation-fund", "insurance"), FEES: ("auction-fees", "fees"), "fund:global": ("fund.global", "insurance")}
         own["deferred"] = ("deferred", "insurance")
+        own[ESCROW] = ("ranked-bids", "fees")
         own |= {f"tranche:{name}": (f"tranche.{name}", "insurance") for name in self.bucket_of(underlyings)}
         for bucket in self.buckets:
             own[f"backstop:{bucket}"] = (f"backstop.{bucket}", "backstop")

@@ -20,9 +20,9 @@ from seawall.client import AsyncClient, ServiceError
 from seawall.client.types import Message
 from seawall.core.units import format_decimal
 from seawall.liquidation.routes.route import SELL
-from seawall.rehearsal.venue import MAKER, Rehearsal, load
+from seawall.rehearsal.venue import MAKER, SETTING, Rehearsal, load
 from seawall.stress.cascade.depth import DepthModel, DepthRoute
-from seawall.stress.cascade.setting import Setting, path_of
+from seawall.stress.cascade.setting import path_of
 from seawall.stress.crash import modelled_path
 
 __all__ = ["Outside", "run"]
@@ -44,10 +44,9 @@ class Outside:
     def __init__(self, rehearsal: Rehearsal, client: Any, document: dict[str, Any]) -> None:
         self.rehearsal, self.client = rehearsal, client
         self.names = tuple(document["underlyings"])
-        setting = Setting()
-        self.path = path_of(modelled_path(rehearsal.seed), self.names, setting, "modelled")
+        self.path = path_of(modelled_path(rehearsal.seed), self.names, SETTING, "modelled")
         interest = np.array([rehearsal.interest_units[name] for name in self.names])
-        self.model = DepthModel(self.names, self.path.prices[0], interest, setting.depth, rehearsal.seed)
+        self.model = DepthModel(self.names, self.path.prices[0], interest, SETTING.depth, rehearsal.seed)
         self.contracts = {
             row["symbol"]: (self.names.index(row["underlying"]), float(row["lot"]), Decimal(row["lot"]))
             for row in document["instruments"]

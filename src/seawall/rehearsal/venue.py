@@ -14,16 +14,20 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import polars as pl
 
+from seawall.feeds.tables import write_table
 from seawall.market.market import Market
 from seawall.stress.board import make_board
 from seawall.stress.cascade.setting import Setting, path_of
 from seawall.stress.crash import modelled_path
-from seawall.stress.population import populate
+from seawall.stress.population import Population, populate
 
-__all__ = ["MAKER", "PROVIDERS", "Rehearsal", "load", "prepare"]
+__all__ = ["MAKER", "PROVIDERS", "SETTING", "Rehearsal", "load", "prepare"]
 
 FILE = "rehearsal.json"
+SETTING = Setting(exogenous_ppm={}, default_exogenous_ppm=1_000_000)
+"""The whole fall is taken as given: the population of a rehearsal is too small to make the rest of it."""
 MAKER = "street"
 PROVIDERS = ("provider-1", "provider-2")
 LINEAR = ("perpetual", "future", "spot")
@@ -98,7 +102,7 @@ def load(folder: Path) -> Rehearsal:
     return msgspec.json.decode((folder / FILE).read_bytes(), type=Rehearsal)
 
 
-def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "cross", dashboard: bool = True) -> Rehearsal:
+def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "portfolio", dashboard: bool = True) -> Rehearsal:
     """Writes the files of a new venue into an empty folder. Raises InputError for a population that cannot be."""
     folder.mkdir(parents=True, exist_ok=True)
     ticks = modelled_path(seed)
@@ -108,7 +112,7 @@ def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "c
     market = Market.from_document(document, place="rehearsal market")
     population = populate(market, accounts, seed)
     market.save(folder / "market.json")
-    population.write(market, folder / "book.parquet")
+    _write_book(population, market, folder / "book.parquet")
     legs, book = market.legs, population.accounts
     held = legs.role[book.leg] != 0
     units = np.maximum(book.lots, 0) * (legs.lot * legs.ratio)[book.leg] * held
@@ -120,7 +124,7 @@ def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "c
         url=f"http://127.0.0.1:{_free_port()}",
         seed=seed,
         pace=pace,
-        steps=len(path_of(ticks, tuple(names), Setting(), "modelled").prices),
+        steps=len(path_of(ticks, tuple(names), SETTING, "modelled").prices),
         accounts=accounts,
         interest_units=dict(zip(names, interest.tolist(), strict=True)),
         fund=max(notional * 3 // 1000, 1_000),
@@ -131,10 +135,17 @@ def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "c
     return rehearsal
 
 
+def _write_book(population: Population, market: Market, path: Path) -> None:
+    """The opening book without those who have borrowed against coins: nobody deposits a debt."""
+    rows = population.rows(market)
+    debtors = rows.filter((pl.col("instrument") == market.settlement) & pl.col("quantity").str.starts_with("-"))["account"]
+    write_table(rows.filter(~pl.col("account").is_in(debtors.implode())), path)
+
+
 def _toml(it: Rehearsal, market: Market, model: str, dashboard: bool) -> str:
     """venue.toml; what markets are taken to absorb is what the depth model has in calm times, halved."""
     quick = 1.0 / it.pace
-    share = Setting().depth
+    share = SETTING.depth
     lines = []
     for name, units in it.interest_units.items():
         worth = units * float(market.index[name])

@@ -14,6 +14,7 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from seawall.server.records import SCHEMA, encode
 from seawall.server.recovery import Recovered
 from seawall.server.service import Service, ServiceConfig
 
-__all__ = ["PROBE", "genesis_of", "ledger_of", "main"]
+__all__ = ["PROBE", "genesis_of", "in_a_process", "ledger_of", "main", "measured"]
 
 PROBE = "PROBE"  # an underlying that one account alone depends on, so that a tick of it makes one decision
 PRICES = {"BTC": "100000", "ETH": "3500", "SOL": "200", "BNB": "1100", "XRP": "2.4", PROBE: "100"}
@@ -116,7 +117,9 @@ async def _loaded(folder: Path, accounts: int) -> Service:
     return Service(config, journal, clearing, recovered, lambda: time.time_ns() + offset)
 
 
-async def _measure(accounts: int, seconds: float, rate: int, wrapper: list[str]) -> dict[str, Any]:
+async def measured(accounts: int, clients: Callable[[str, dict[str, str], Path], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """What clients saw of a service with so many accounts, which runs on this loop until they are done. They get its address,
+    a key's text by scope, and its status board."""
     with tempfile.TemporaryDirectory(prefix="seawall-load-", dir=Path.cwd()) as name:
         config = VenueConfig(
             venue=VenueTable(market="", capacity=accounts + 64),
@@ -133,8 +136,14 @@ async def _measure(accounts: int, seconds: float, rate: int, wrapper: list[str])
         listener = running._bind(config.listen)
         stop, found = asyncio.Event(), {}
 
+        async def ask(url: str) -> dict[str, Any]:
+            try:
+                return await clients(url, texts, _board())
+            finally:
+                stop.set()
+
         def ready(url: str, desk: Any) -> None:
-            found["clients"] = asyncio.create_task(_clients(url, texts, accounts, seconds, rate, wrapper, stop))
+            found["clients"] = asyncio.create_task(ask(url))
 
         try:
             await running._serve(config, Keys(config.keys_path), None, listener, service, ready, stop)
@@ -147,29 +156,26 @@ async def _measure(accounts: int, seconds: float, rate: int, wrapper: list[str])
         return result | {"accounts": accounts, "built_s": round(built_s, 1), "events": service.status()["sequence"]}
 
 
-async def _clients(
-    url: str, texts: dict[str, str], accounts: int, seconds: float, rate: int, wrapper: list[str], stop: asyncio.Event
-) -> dict[str, Any]:
-    """Runs the clients in their own process and reads what they saw."""
-    try:
-        words = [*wrapper, sys.executable, "-m", "seawall.server.load_clients", url, str(accounts), str(seconds), str(rate)]
-        process = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
-        out, _ = await process.communicate(json.dumps(texts).encode())
-        if process.returncode:
-            raise RuntimeError(f"the clients ended with {process.returncode}")
-        found: dict[str, Any] = json.loads(out)
-        return found
-    finally:
-        stop.set()
+async def in_a_process(words: list[str], texts: dict[str, str]) -> dict[str, Any]:
+    """Runs clients in a process of their own, which reads keys and prints what it saw."""
+    process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate(json.dumps(texts).encode())
+    if process.returncode:
+        raise RuntimeError(f"the clients ended with {process.returncode}")
+    found: dict[str, Any] = json.loads(out)
+    return found
 
 
 def main(words: list[str]) -> None:
     """ACCOUNTS SECONDS RATE [WRAPPER…]: prints the result as one JSON object; the clients are started through the wrapper."""
     accounts, seconds, rate = int(words[0]), float(words[1]), int(words[2])
+
+    async def clients(url: str, texts: dict[str, str], board: Path) -> dict[str, Any]:
+        line = [*words[3:], sys.executable, "-m", "seawall.server.load_clients", url, str(accounts), str(seconds), str(rate)]
+        return await in_a_process(line, texts)
+
     with asyncio.Runner(loop_factory=running._loop_factory()) as runner:
-        print(json.dumps(runner.run(_measure(accounts, seconds, rate, words[3:]))))
+        print(json.dumps(runner.run(measured(accounts, clients))))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from seawall.server.dashboard.fold import fold
 
-PAGES = ("/", "/accounts?sort=maintenance&descending=true", "/account/{worst}", "/what-if?account={worst}&trade=BTC-PERP=1&move=BTC=-10",
+PAGES = ("/", "/accounts?sort=maintenance&descending=true", "/account/{worst}", "/liquidations", "/what-if?account={worst}&trade=BTC-PERP=1&move=BTC=-10",
          "/stress", "/prices", "/parameters", "/audit")  # fmt: skip
 AXE = ROOT / "build" / "browser" / "axe.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -28,6 +28,8 @@ def settled(browse, path):
         browse.until("document.querySelectorAll('table').length >= 5 && document.querySelector('canvas')")
     elif path.startswith("/what-if"):
         browse.until("document.querySelector('#answer')")
+    elif path.startswith("/liquidations"):
+        browse.until("document.querySelector('.panel.empty')")  # this engine closes nobody
     elif path.startswith(("/accounts", "/parameters", "/audit", "/prices")):
         browse.until("document.querySelector('tbody tr th, tbody tr td:not(.empty)')")
     else:
@@ -378,8 +380,8 @@ def test_the_keyboard_reaches_everything_in_order(browse):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("(document.activeElement.textContent || document.activeElement.ariaLabel || '').trim().slice(0, 20)"))
     assert seen[0] == "Skip to content"
-    assert seen[1:9] == ["Seawall", "Overview", "Accounts", "What-if", "Stress", "Prices", "Parameters", "Audit"]
-    assert seen[9:12] == ["Pause", "Theme", "?"]
+    assert seen[1:10] == ["Seawall", "Overview", "Accounts", "Liquidations", "What-if", "Stress", "Prices", "Parameters", "Audit"]
+    assert seen[10:13] == ["Pause", "Theme", "?"]
     page.keyboard.press("2")
     watched.until("location.pathname === '/accounts'")
 

@@ -6,6 +6,7 @@ is not recorded, and is answered with 422 and the verdict.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from fastapi import Response
@@ -74,7 +75,9 @@ async def write(desk: Desk, key: Key, request: Any, idempotency: str) -> Written
     """Writes a request and waits for the disk. Raises Refusal (422) where margin refuses it."""
     if isinstance(request, wire.OpenAccount) and request.kind != "user" and "admin" not in key.scopes:
         raise Refusal(403, "scope", f"key {key.id}", "scopes " + ", ".join(key.scopes), "the scope admin")
-    with desk.metrics.timed("owner-lane" if isinstance(request, OWNERS) else "write"):
+    stage = "owner-lane" if isinstance(request, OWNERS) else "write"
+    prices = desk.metrics.timed("tick") if isinstance(request, wire.Ticks) else nullcontext()
+    with desk.metrics.timed(stage), prices:
         written = await desk.service.write(request, key_id=key.id, idempotency=idempotency)
     if written.verdict is not None and not written.verdict.admitted:
         verdict = verdict_view(written.verdict)

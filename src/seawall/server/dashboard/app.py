@@ -30,7 +30,7 @@ from seawall.server.dashboard.views import ViewMaker, account_row
 __all__ = ["Dashboard", "make_app"]
 
 STATIC = Path(__file__).parent / "static"
-PAGES = ("/", "/accounts", "/account/{name:path}", "/what-if", "/stress", "/prices", "/parameters", "/audit")
+PAGES = ("/", "/accounts", "/account/{name:path}", "/liquidations", "/what-if", "/stress", "/prices", "/parameters", "/audit")
 PERIOD_S = 0.2
 IDLE_PERIOD_S = 1.0
 BODY_MOST = 64 * 1024
@@ -76,7 +76,7 @@ class Dashboard:
 
     def _make(self, stress: dict[str, Any] | None) -> tuple[Look, dict[str, Any]] | None:
         look = self.source.look()
-        return None if look is None else (look, self.maker.make(look, stress))
+        return None if look is None else (look, self.maker.make(look, stress, self.source.closing(self.hub.looked_at)))
 
     async def _sleep(self, seconds: float) -> None:
         """Sleeps, but not on while somebody has just come to look."""
@@ -197,6 +197,12 @@ def _questions(app: FastAPI, dashboard: Dashboard) -> None:
         if not 1 <= count <= 1_000:
             raise InputError("count", count, "1 to 1,000")
         return _json(source.decisions(account, kind, count, before))
+
+    @app.get("/api/deleveraging")
+    async def deleveraging(instrument: str, side: str, count: int = 50) -> Response:
+        if side not in ("long", "short") or not 1 <= count <= 1_000:
+            raise InputError("deleveraging", f"side {side}, count {count}", "long or short, 1 to 1,000")
+        return _json(await source.deleveraging(instrument, side, count))
 
     @app.get("/api/account/{name:path}/curves")
     async def curves(name: str, underlying: str, span_ppm: int = 500_000) -> Response:

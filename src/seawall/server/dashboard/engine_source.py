@@ -24,7 +24,7 @@ from seawall.engine.decision import Decision
 from seawall.engine.sweeper import Sweeper
 from seawall.server.dashboard import account as accounts_of
 from seawall.server.dashboard import stress as stress_of
-from seawall.server.dashboard.source import Facts, Look, Names, PriceSeen, Unanswered
+from seawall.server.dashboard.source import ClosingSeen, Facts, Look, Names, PriceSeen, Unanswered
 from seawall.server.dashboard.sweeps import Sweeps
 
 __all__ = ["EngineSource"]
@@ -33,6 +33,7 @@ T = TypeVar("T")
 PERIOD_S = 0.2
 ANSWER_S = 5.0
 KEPT = 50_000  # decisions
+CLOSES_NOBODY = "The engine of this page tells who is liquidatable and closes nobody: closings are a service's."
 
 
 class EngineSource:
@@ -177,6 +178,14 @@ class EngineSource:
             if len(found) >= count:
                 break
         return found
+
+    def closing(self, looked_at: bool) -> ClosingSeen:
+        """Nothing, and why."""
+        return ClosingSeen(CLOSES_NOBODY)
+
+    async def deleveraging(self, instrument: str, side: str, count: int) -> dict[str, Any]:
+        """Nothing, and why."""
+        raise Unanswered(CLOSES_NOBODY)
 
     async def account(self, name: str) -> dict[str, Any]:
         held = await self._ask(lambda: self._held(name))

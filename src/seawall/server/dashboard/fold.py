@@ -13,8 +13,8 @@ __all__ = ["MAPS", "RINGS", "difference", "fold"]
 
 View = dict[str, Any]
 
-MAPS = ("prices", "rows")
-RINGS = {"log": 60, "series": 600, "day": 720}  # section: points kept
+MAPS = ("prices", "rows", "closings", "auctions", "curves")
+RINGS = {"log": 60, "series": 600, "day": 720, "news": 80}  # section: points kept
 
 
 def difference(old: View, new: View) -> View:

@@ -76,6 +76,7 @@ def bound(host: str, port: int | None) -> socket.socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((host, candidate))
+            found.listen(128)  # whoever is told the address may come before the server accepts
         except OSError as error:
             found.close()
             if port is not None:

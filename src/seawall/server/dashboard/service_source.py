@@ -27,7 +27,9 @@ from seawall.core.errors import InputError, SeawallError, UnreadableFile
 from seawall.core.units import MICRO, NANO, PPM
 from seawall.server.dashboard import account as accounts_of
 from seawall.server.dashboard.remote_book import RemoteBook
-from seawall.server.dashboard.source import STATUSES, Facts, Look, Names, PriceSeen, Unanswered
+from seawall.server.dashboard.service_closing import ServiceClosing
+from seawall.server.dashboard.service_metrics import Quantile, buckets_of, stages_of
+from seawall.server.dashboard.source import STATUSES, ClosingSeen, Facts, Look, Names, PriceSeen, Unanswered
 from seawall.server.dashboard.sweeps import Sweeps
 from seawall.statusboard.reader import BoardReader, Header
 
@@ -48,6 +50,7 @@ class ServiceSource:
         self._headers = headers_of(key or None)
         self._http = httpx.AsyncClient(base_url=self.url, headers=self._headers, timeout=10.0, verify=trusted(), trust_env=False)
         self._remote = RemoteBook(self.url, self._headers)
+        self._closing = ServiceClosing(self.url, self._headers, self._http)
         self._sweeps = Sweeps(self._take, share)
         self.names = Names([])
         self._rows = np.zeros(0, np.int64)
@@ -57,6 +60,7 @@ class ServiceSource:
         self._heard = 0
         self._prices: dict[str, PriceSeen] = {}
         self._status: dict[str, Any] = {}
+        self._ticks = Quantile()
         self._facts = Facts(self.url, "", "", "service")
         self._tasks: list[asyncio.Task[None]] = []
         self._problem = ""
@@ -70,7 +74,9 @@ class ServiceSource:
         await source._read_status()
         source._facts = Facts(str(source._status["name"]), market.settlement, model.name, "service")
         await asyncio.to_thread(source._open_board)
-        source._tasks = [asyncio.create_task(source._follow(), name="stream"), asyncio.create_task(source._poll(), name="status")]
+        closing = source._closing
+        work = {"stream": source._follow(), "status": source._poll(), "closings": closing.run(), "their stream": closing.follow()}
+        source._tasks = [asyncio.create_task(one, name=name) for name, one in work.items()]
         return source
 
     def facts(self) -> Facts:
@@ -104,7 +110,9 @@ class ServiceSource:
             newer = (values[:, 6] > swept.at_ns) | (self._remote.orders[users] > 0)
             figures, oldest = np.where(newer[:, None], figures, swept.figures[users]), swept.at_ns
         status = self._status
-        facts = {"durable_seq": status.get("durable_sequence", 0), "lag": status.get("lag", 0), "state": status.get("state", "")}
+        facts: dict[str, Any] = {"durable_seq": status.get("durable_sequence", 0), "lag": status.get("lag", 0), "state": status.get("state", "")}
+        if self._ticks.seconds is not None:
+            facts |= {"tick_p99_us": round(self._ticks.seconds * 1e6, 1), "tick_count": self._ticks.count}
         header = told if isinstance(told, Header) else None
         age_s = header.age_s if header else float(status.get("staleness_s", 60.0))
         return Look(
@@ -117,7 +125,7 @@ class ServiceSource:
             figures=figures,
             figures_at_ns=oldest,
             prices=tuple(self._prices.values()),
-            facts=facts | ({"problem": self._problem} if self._problem else {}),
+            facts=facts | ({"problem": problem} if (problem := self._problem or self._closing.problem) else {}),
         )
 
     def _outdated(self, board: BoardReader) -> bool:
@@ -190,6 +198,12 @@ class ServiceSource:
 
     # -- questions -----------------------------------------------------------------------------
 
+    def closing(self, looked_at: bool) -> ClosingSeen:
+        return self._closing.seen(looked_at)
+
+    async def deleveraging(self, instrument: str, side: str, count: int) -> dict[str, Any]:
+        return await self._closing.deleveraging(instrument, side, count)
+
     async def account(self, name: str) -> dict[str, Any]:
         found = await asyncio.to_thread(accounts_of.detail, await self._held(name))
         return found | {"history": self.decisions(account=name)}
@@ -258,12 +272,23 @@ class ServiceSource:
         while True:
             try:
                 await self._read_status()
+                await self._read_metrics()
             except Unanswered as error:
                 self._problem = str(error)
             await asyncio.sleep(STATUS_S)
 
     async def _read_status(self) -> None:
         self._status = await self._get("/v1/status")
+
+    async def _read_metrics(self) -> None:
+        """How long a tick takes from the request to being durable with its decisions, and how many are at each stage of closing."""
+        try:
+            answer = await self._http.get("/metrics")
+        except httpx.HTTPError as error:
+            raise Unanswered(f"the service does not answer ({error or type(error).__name__})") from None
+        if answer.status_code == 200:
+            self._ticks.add(time.monotonic(), buckets_of(answer.text, "tick"))
+            self._closing.stages = stages_of(answer.text)
 
     async def _held(self, name: str) -> accounts_of.Held:
         """An account's holdings and the market, of about the same moment."""

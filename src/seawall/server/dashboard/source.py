@@ -15,7 +15,7 @@ import numpy as np
 
 from seawall.core.errors import SeawallError
 
-__all__ = ["Facts", "Look", "Names", "PriceSeen", "Source", "Unanswered"]
+__all__ = ["ClosingSeen", "Facts", "Look", "Names", "PriceSeen", "Source", "Unanswered"]
 
 STATUSES = ("ok", "margin_call", "liquidatable", "bankrupt")
 
@@ -52,6 +52,22 @@ class Look(msgspec.Struct, frozen=True, eq=False):
     figures_at_ns: int
     prices: tuple[PriceSeen, ...]
     facts: dict[str, Any] = {}
+
+
+class ClosingSeen(msgspec.Struct, frozen=True, eq=False):
+    """What is being closed, as it was last told: answers of the API (`/v1/closings`, `/v1/auctions`, `/v1/waterfall`) as they
+    came, and messages of its stream.
+
+    why: where nothing can be told, the reason in words; then all else is empty. heard_s: monotonic time of this process
+    at which the oldest of the answers came. news: newest last, {n, at_ms, data} with n rising.
+    """
+
+    why: str = ""
+    heard_s: float = 0.0
+    closings: dict[str, Any] = {}
+    auctions: dict[str, Any] = {}
+    waterfall: dict[str, Any] = {}
+    news: tuple[dict[str, Any], ...] = ()
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -121,6 +137,12 @@ class Source(Protocol):
 
     def decisions(self, account: str = "", kind: str = "", count: int = 100, before: int = 0) -> list[dict[str, Any]]:
         """The newest decisions first, of one account or of all, with `n` below `before` where that is not 0."""
+
+    def closing(self, looked_at: bool) -> ClosingSeen:
+        """What is being closed, quick as `look`. looked_at: whether anybody sees it; if not, a source may ask less often."""
+
+    async def deleveraging(self, instrument: str, side: str, count: int) -> dict[str, Any]:
+        """Who of one side of an instrument ("long" or "short") would be closed first if the other side failed."""
 
     async def account(self, name: str) -> dict[str, Any]:
         """Positions, open orders, margin explained, corridor, postings."""

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from seawall.core.units import MICRO, PPM, format_micro
+from seawall.server.dashboard.closings import Sections, age_ms
 from seawall.server.dashboard.fold import RINGS, View
-from seawall.server.dashboard.source import Look, PriceSeen, Source
+from seawall.server.dashboard.source import ClosingSeen, Look, PriceSeen, Source
 from seawall.server.ranking import least
 
 __all__ = ["EDGES", "ViewMaker", "account_row", "nearest"]
@@ -93,8 +94,9 @@ class ViewMaker:
         self._made = 0
         self._slow: View = {}
         self._rate = (time.monotonic(), 0, 0.0)
+        self._closings = Sections()
 
-    def make(self, look: Look, stress: dict[str, Any] | None = None) -> View:
+    def make(self, look: Look, stress: dict[str, Any] | None = None, closing: ClosingSeen = ClosingSeen()) -> View:  # noqa: B008 - frozen
         """The view of one look. Slow sections are made anew at every fifth call."""
         counts = np.bincount(look.levels, minlength=4)[:4].tolist()
         totals = self._totals(look)
@@ -106,7 +108,7 @@ class ViewMaker:
         self._made += 1
         wanted = dict.fromkeys(row for rows in order.values() for row in rows)
         return {
-            "head": self._head(look),
+            "head": self._head(look) | {"closing_ms": age_ms(closing)},
             "totals": {key: format_micro(value) for key, value in totals.items()},
             "counts": counts,
             "prices": {seen.name: self._price(seen, look) for seen in look.prices},
@@ -117,6 +119,7 @@ class ViewMaker:
             "day": list(self._day),
             "stress": stress,
             **self._slow,
+            **self._closings.make(closing),
         }
 
     def _log(self) -> list[list[Any]]:

@@ -70,6 +70,8 @@ GOALS: dict[str, Goal] = {
     "ws_what_if_p99_ms": Goal("ms", 3.0, at_least=False),
     "ws_what_if_per_s": Goal("/s", 5_000.0),
     "tick_to_ws_p99_ms": Goal("ms", 5.0, at_least=False),
+    "dashboard_ten_clients_p99_ms": Goal("ms", None, at_least=False),
+    "dashboard_ten_clients_cpu_pct": Goal("%", None, at_least=False),
     "soak_rss_growth_mb": Goal("MB", 20.0, at_least=False),
     "tick_vs_sweep_calm": Goal("x", 10_000.0),
     "tick_vs_sweep_crash": Goal("x", 200.0),

@@ -30,6 +30,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "recovery": ("recovery_events_per_s",),
     "service_recovery": ("service_recovery_events_per_s",),
     "service": ("ws_what_if_p99_ms", "ws_what_if_per_s", "tick_to_ws_p99_ms"),
+    "dashboard": ("dashboard_ten_clients_p99_ms", "dashboard_ten_clients_cpu_pct"),
     "soak": ("soak_rss_growth_mb",),
     "restart": ("snapshot_restart_s",),
     "status_board": ("status_board_update_ns", "status_board_read_us"),

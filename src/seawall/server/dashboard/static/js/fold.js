@@ -1,6 +1,6 @@
 // How a view changes: the fold of snapshot and differences, the twin of fold.py. No state, no page.
 
-export const RINGS = { log: 60, series: 600, day: 720 };
+export const RINGS = { log: 60, series: 600, day: 720, news: 80 };
 
 /** The view after a difference {set, map, ring}; the one given is left as it was. */
 export function fold(view, change) {

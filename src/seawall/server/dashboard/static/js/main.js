@@ -8,6 +8,7 @@ import * as drawer from "./drawer.js";
 import * as overview from "./pages/overview.js";
 import * as accounts from "./pages/accounts.js";
 import * as account from "./pages/account.js";
+import * as liquidations from "./pages/liquidations.js";
 import * as whatif from "./pages/whatif.js";
 import * as stress from "./pages/stress.js";
 import * as prices from "./pages/prices.js";
@@ -17,6 +18,7 @@ import * as audit from "./pages/audit.js";
 const PAGES = [
   ["/", "Overview", overview],
   ["/accounts", "Accounts", accounts],
+  ["/liquidations", "Liquidations", liquidations],
   ["/what-if", "What-if", whatif],
   ["/stress", "Stress", stress],
   ["/prices", "Prices", prices],
@@ -159,7 +161,7 @@ function keys(event) {
     if (location.pathname !== "/accounts") go("/accounts");
     const search = document.getElementById("search");
     if (search) search.focus();
-  } else if (/^[1-7]$/.test(event.key)) go(PAGES[event.key - 1][0]);
+  } else if (/^[1-8]$/.test(event.key)) go(PAGES[event.key - 1][0]);
 }
 
 byId("pause").addEventListener("click", pause);

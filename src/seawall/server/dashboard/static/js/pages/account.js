@@ -2,6 +2,7 @@
 // leg by leg, and its decisions.
 
 import { Chart } from "../charts.js";
+import { closingPanel } from "../closing/one.js";
 import { ask, attr, fill, h, panel, problem, put, scroll } from "../dom.js";
 import { STATUSES, WORDS, age, clock, micro, money, number, percent, ratio, signed, stamp, status } from "../format.js";
 
@@ -18,6 +19,7 @@ export function open(app, main) {
   const old = h("span", { class: "note" }, "");
   const link = h("a", { class: "button", href: `/what-if?account=${encodeURIComponent(name)}`, onclick: (event) => { event.preventDefault(); app.go(event.currentTarget.getAttribute("href")); } }, "What if …");
   const fault = h("div", {});
+  const closing = closingPanel(name);
   const positions = panel("Positions", "s7");
   const curve = curvePanel(app, name, state);
   const explained = panel("Margin explained, leg by leg", "s7");
@@ -29,6 +31,7 @@ export function open(app, main) {
     h("div", { class: "filters title" }, h("h1", {}, name), word, old, h("span", { class: "end" }, link)),
     fault,
     h("dl", { class: "kpis" }, FIELDS.map((field, k) => h("div", { class: "kpi" }, h("dt", {}, field), kpis[k]))),
+    h("div", { class: "grid above" }, closing.root),
     h("div", { class: "cols" },
       h("div", { class: "stack" }, positions.root, explained.root, corridor.root, history.root),
       h("div", { class: "stack" }, curve.root, scenarios.root, saves.root)));
@@ -70,7 +73,8 @@ export function open(app, main) {
 
   load();
   return {
-    paint() {
+    paint(view) {
+      closing.paint(view);
       const aside = app.live.aside;
       if (aside && aside.account === name) figures(...aside.row);
     },

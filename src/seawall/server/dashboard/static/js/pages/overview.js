@@ -6,7 +6,7 @@ import { STATUSES, WORDS, age, brief, clock, micro, money, percent, ratio, signe
 import { heat } from "../heat.js";
 
 const HISTOGRAM = ["bankrupt", "below 0", "0 – 10 %", "10 – 25 %", "25 – 50 %", "50 – 100 %", "1 – 2 ×", "2 – 4 ×", "over 4 ×", "no margin"];
-const KPIS = ["accounts", "equity", "maintenance margin", "used: MM ÷ equity", "MM at risk", "deficit", "largest 10 accounts", "engine, per tick"];
+const KPIS = ["accounts", "equity", "maintenance margin", "used: MM ÷ equity", "MM at risk", "deficit", "being closed", "fund", "largest 10 accounts", "engine, per tick"];
 const RANKS = {
   ratio: ["worst first, by health ÷ MM", "50 with at least 100 of maintenance margin"],
   next: ["next to fall, by health ÷ MM", "50 still above it, with at least 100 of maintenance margin"],
@@ -16,7 +16,7 @@ const FIRST_PRICE = 10; // where prices begin in a point of the histories
 
 export function open(app, main) {
   const kpis = KPIS.map((name) => ({ value: h("dd", {}, "–"), sub: h("span", { class: "sub" }, " "), name }));
-  const strip = h("dl", { class: "kpis" }, kpis.map((kpi) => (kpi.box = h("div", { class: "kpi" }, h("dt", {}, kpi.name), kpi.value))));
+  const strip = h("dl", { class: "kpis ten" }, kpis.map((kpi) => (kpi.box = h("div", { class: "kpi" }, h("dt", {}, kpi.name), kpi.value))));
   const prices = pricePanel();
   const statuses = statusPanel();
   const health = healthPanel();
@@ -46,6 +46,8 @@ function paintKpis(kpis, view) {
     [percent(equity > 0 ? maintenance / equity : NaN), "of all equity"],
     [brief(Number(totals.at_risk)), `${whole(under)} below MM`, totals.at_risk, under ? "bad" : ""],
     [brief(Number(totals.deficit)), `shortfall to MM ${brief(Number(totals.shortfall))}`, totals.deficit, Number(totals.deficit) > 0 ? "bad" : ""],
+    closed(view.closing),
+    fund(view.closing),
     [percent(view.conc ? view.conc.top10 : NaN), `top 1 %: ${percent(view.conc ? view.conc.top1pct : NaN)} of MM`],
     engine(head),
   ];
@@ -59,11 +61,30 @@ function paintKpis(kpis, view) {
   });
 }
 
+/** Accounts being closed, and in how many auctions; a dash where nobody closes any. */
+function closed(closing) {
+  if (!closing || closing.why) return ["–", "none by this engine", closing && closing.why];
+  const [open_] = closing.auctions;
+  return [whole(closing.total), open_ ? `${whole(open_)} auctions open` : "no auction open", null, closing.total ? "warn" : ""];
+}
+
+/** What the global fund holds, and what stands before it. */
+function fund(closing) {
+  if (!closing || closing.why || !closing.fund) return ["–", "none here", closing && closing.why];
+  const tranches = closing.tranches.reduce((sum, [, balance]) => sum + Number(balance), 0);
+  const providers = closing.vaults.reduce((sum, one) => sum + Number(one.capacity), 0);
+  const owed = closing.claims ? Number(closing.claims.owed) : 0;
+  const before = `before it ${brief(tranches + providers)}`;
+  return [brief(Number(closing.fund.balance)), owed ? `claims ${brief(owed)}` : before, `${closing.fund.balance}: ${closing.fund.available} may be paid now; tranches ${tranches}, providers ${providers}`, owed ? "bad" : ""];
+}
+
+const took = (us) => (us >= 1000 ? `${(us / 1000).toFixed(us >= 10_000 ? 1 : 2)} ms` : `${brief(us)} µs`);
+
 /** What is known of the engine's own health: its tick time where it is told, and how old the figures are. */
 function engine(head) {
   const old = head.at_ms - head.figures_ms;
   const sub = old > 0 ? `figures ${age(old)} old` : "figures now";
-  if (head.tick_p99_us !== undefined) return [`${brief(head.tick_p99_us)} µs`, `p99 · ${sub}`];
+  if (head.tick_p99_us !== undefined) return [took(head.tick_p99_us), `p99 · ${sub}`, head.tick_count ? `99th percentile of ${whole(head.tick_count)} ticks of the last minute, from the request until its decisions are durable` : null];
   if (head.tick_us !== undefined) return [`${brief(head.tick_us)} µs`, sub];
   return ["–", sub];
 }

@@ -30,6 +30,7 @@ from seawall.server.outbox import Unavailable
 from .book import BookOf
 from .looks import LookMaker
 from .others import OtherSides
+from .pacing import Pacer
 from .rules import look_rules
 from .schedule import Schedule
 from .waiting import Waiting
@@ -65,12 +66,14 @@ class Liquidator:
         self.book = BookOf(clearing)
         self.schedule = Schedule(clearing, self.book)
         self.others = OtherSides(self.book, self.schedule.open)
-        self.looks = LookMaker(clearing, look_rules(table, clearing.genesis), self.book, self.others)
+        rules = look_rules(table, clearing.genesis)
+        self.looks = LookMaker(clearing, rules, self.book, self.others)
+        self._look_ns = int(table.look_s * SECOND_NS)
+        self.pacer = Pacer(clearing, rules.ladders, table.gain_limit_ppm, self._look_ns, self._now)
         self.waiting = Waiting(int(table.order_s * SECOND_NS), int(table.confirm_s * SECOND_NS))
         self.beats, self.first = Histogram(), Histogram()
         self.stages = {"closing-beat": self.beats, "closing-first-look": self.first}
         self.refused = 0
-        self._look_ns = int(table.look_s * SECOND_NS)
         self._woken = asyncio.Event()
         self._settled_at = self._settling_s = 0.0
         self._second_ns = 0  # of the clocks that are looked at now and then
@@ -209,7 +212,7 @@ class Liquidator:
             first_ns = self.schedule.breached(row)
             look = self.looks.look(
                 name, now_ns, self._open_orders(row), quick=len(self.schedule) > QUICK_FROM,
-                unwanted=self.waiting.unwanted(name), figures=figures,
+                unwanted=self.waiting.unwanted(name), room=self.pacer.room, figures=figures,
             )  # fmt: skip
             if self._says_something(desk.closings.get(name), look):
                 self._markets.add(look.market)

@@ -40,6 +40,8 @@ __all__ = ["Liquidator"]
 FAULT_NS = 5 * SECOND_NS  # after which an account whose look was refused is tried again
 QUICK_FROM = 256  # accounts that wait, from which on plans are made by the closed form
 
+_OF_THE_MARKET = frozenset(("Ticks", "Marks", "Surface", "Clock", "Premium"))  # which concern nobody but whose status they change
+
 log = logging.getLogger("seawall")
 Apply = Callable[[Any], Any]
 
@@ -136,6 +138,8 @@ class Liquidator:
     def heard(self, event: Any, outcome: Any) -> None:
         """Of every event that was applied: whose closing it concerns is looked at with the next beat."""
         kind = type(event).__name__
+        if kind in _OF_THE_MARKET and not outcome.decisions:
+            return
         if kind in ("Order", "Cancel"):
             orders = self._orders.setdefault(self.clearing.ledger.state.rows[event.account], {})
             if kind == "Order":

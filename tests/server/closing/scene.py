@@ -9,6 +9,7 @@ import msgspec
 
 from engine.histories import genesis, perpetuals_document
 from seawall.core.times import SECOND_NS
+from seawall.engine.clearing import Clearing
 from seawall.server import requests as wire
 from seawall.server.closing.said import stage_text
 from seawall.server.closing.table import BucketTable, ClosingTable, closing_terms
@@ -124,17 +125,30 @@ class Scene:
             )  # fmt: skip
 
     def conserved(self) -> None:
-        """Money and lots sum to nothing, and the engine's book is the ledger's."""
-        clearing = self.service.clearing
-        clearing.check_mirror()
-        state = clearing.ledger.state
-        for number, held in enumerate(state.balance):
-            cost = sum(
-                state.cost[slot] for slot in range(len(state.holder)) if state.holder[slot] >= 0 and state.settled_in[state.held[slot]] == number
-            )
-            assert sum(held) + cost == 0, f"money of asset {number} is made or lost: {sum(held) + cost}"
-        lots: dict[int, int] = {}
-        for slot in range(len(state.holder)):
-            if state.holder[slot] >= 0:
-                lots[state.held[slot]] = lots.get(state.held[slot], 0) + state.lots[slot]
-        assert not any(lots.values()), f"lots that nobody is the other side of: {lots}"
+        """See `conserved`."""
+        conserved(self.service.clearing)
+
+
+def conserved(clearing: Clearing) -> None:
+    """Money and lots sum to nothing, the engine's book is the ledger's, and every fund of the desk is what its account holds."""
+    clearing.check_mirror()
+    state, desk = clearing.ledger.state, clearing.desk
+    live = [slot for slot in range(len(state.holder)) if state.holder[slot] >= 0]
+    for number, held in enumerate(state.balance):
+        total = sum(held) + sum(state.cost[slot] for slot in live if state.settled_in[state.held[slot]] == number)
+        assert total == 0, f"money of asset {number} is made or lost: {total}"
+    lots: dict[int, int] = {}
+    for slot in live:
+        lots[state.held[slot]] = lots.get(state.held[slot], 0) + state.lots[slot]
+    assert not any(lots.values()), f"lots that nobody is the other side of: {lots}"
+    assert desk is not None
+    balance = state.balance[clearing.mirror.asset]
+    kept = {f"tranche.{name}": each.balance_micro for name, each in desk.layers.tranches.items()}
+    kept |= {"fund.global": desk.layers.fund.balance_micro, "liquidation-fund": 0}
+    kept |= {f"backstop.{name}": each.holds_micro for name, each in desk.layers.vaults.items()}
+    kept["auction-fees"] = sum(sale.fee_micro for sale in desk.house.sales.values())
+    assert {name: balance[state.rows[name]] for name in kept} == kept
+    for name, vault in desk.layers.vaults.items():
+        found = {symbol: held.lots for symbol, held in vault.inventory.items()}
+        row = state.rows[f"inventory.{name}"]
+        assert {state.instruments[state.held[slot]].instrument: state.lots[slot] for slot in state.positions(row)} == found

@@ -30,6 +30,7 @@ from seawall.server.outbox import Unavailable
 from .book import BookOf
 from .looks import LookMaker
 from .others import OtherSides
+from .pacing import Pacer
 from .rules import look_rules
 from .schedule import Schedule
 from .waiting import Waiting
@@ -38,6 +39,8 @@ __all__ = ["Liquidator"]
 
 FAULT_NS = 5 * SECOND_NS  # after which an account whose look was refused is tried again
 QUICK_FROM = 256  # accounts that wait, from which on plans are made by the closed form
+
+_OF_THE_MARKET = frozenset(("Ticks", "Marks", "Surface", "Clock", "Premium"))  # which concern nobody but whose status they change
 
 log = logging.getLogger("seawall")
 Apply = Callable[[Any], Any]
@@ -65,12 +68,14 @@ class Liquidator:
         self.book = BookOf(clearing)
         self.schedule = Schedule(clearing, self.book)
         self.others = OtherSides(self.book, self.schedule.open)
-        self.looks = LookMaker(clearing, look_rules(table, clearing.genesis), self.book, self.others)
+        rules = look_rules(table, clearing.genesis)
+        self.looks = LookMaker(clearing, rules, self.book, self.others)
+        self._look_ns = int(table.look_s * SECOND_NS)
+        self.pacer = Pacer(clearing, rules.ladders, table.gain_limit_ppm, self._look_ns, self._now)
         self.waiting = Waiting(int(table.order_s * SECOND_NS), int(table.confirm_s * SECOND_NS))
         self.beats, self.first = Histogram(), Histogram()
         self.stages = {"closing-beat": self.beats, "closing-first-look": self.first}
         self.refused = 0
-        self._look_ns = int(table.look_s * SECOND_NS)
         self._woken = asyncio.Event()
         self._settled_at = self._settling_s = 0.0
         self._second_ns = 0  # of the clocks that are looked at now and then
@@ -133,6 +138,8 @@ class Liquidator:
     def heard(self, event: Any, outcome: Any) -> None:
         """Of every event that was applied: whose closing it concerns is looked at with the next beat."""
         kind = type(event).__name__
+        if kind in _OF_THE_MARKET and not outcome.decisions:
+            return
         if kind in ("Order", "Cancel"):
             orders = self._orders.setdefault(self.clearing.ledger.state.rows[event.account], {})
             if kind == "Order":
@@ -209,7 +216,7 @@ class Liquidator:
             first_ns = self.schedule.breached(row)
             look = self.looks.look(
                 name, now_ns, self._open_orders(row), quick=len(self.schedule) > QUICK_FROM,
-                unwanted=self.waiting.unwanted(name), figures=figures,
+                unwanted=self.waiting.unwanted(name), room=self.pacer.room, figures=figures,
             )  # fmt: skip
             if self._says_something(desk.closings.get(name), look):
                 self._markets.add(look.market)

@@ -3,11 +3,12 @@
 #   make demo    watch a crash go through the engine
 #   make test    the test suite             make check   lint, types, layers
 #   make bench   the README's table         make soak    the long random tests (tens of minutes)
+#   make explore the test suite with examples drawn anew
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check format bench soak picture clean
+.PHONY: help setup setup-dev demo test check format bench soak explore picture clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -75,7 +76,10 @@ bench: $(VENV)/.setup-bench
 	@$(BIN)/seawall bench $(ARGS)
 
 soak: $(VENV)/.setup-dev
-	@$(BIN)/python -m pytest -m soak $(ARGS)
+	@SEAWALL_EXPLORE=1 $(BIN)/python -m pytest -m soak $(ARGS)
+
+explore: $(VENV)/.setup-dev
+	@SEAWALL_EXPLORE=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist out .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

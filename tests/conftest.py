@@ -1,7 +1,8 @@
 """What every test may use: where development data lies, and how Hypothesis runs.
 
 Tests on data that is not part of the project ask `shared_dir()` and skip with a reason where it is absent.
-In CI the examples are the same at every run; elsewhere Hypothesis explores.
+The same tree gives the same answer: examples of property tests are the same at every run. SEAWALL_EXPLORE=1 (`make explore`,
+`make soak`) draws new ones; what that finds becomes a test of its own.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import samples
 
 ROOT = Path(__file__).resolve().parent.parent
 
-settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", settings.get_profile("explore"), derandomize=True, database=None)
+settings.load_profile("explore" if os.environ.get("SEAWALL_EXPLORE") else "repeatable")
 
 
 def shared_dir() -> Path:

@@ -85,7 +85,7 @@ class Venue:
         rng = self.rng
         self.count += 1
         kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        if len(clearing.ledger.state.names) < 12:
+        if len(self._users(clearing)) < 4:
             kind = "open"
         self.at_ns += rng.choice((0, 1, 10**6, 10**8, 10**9, 30 * 10**9, 600 * 10**9))
         if kind == "funding":

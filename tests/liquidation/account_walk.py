@@ -149,7 +149,7 @@ class Walk:
         self.ledger.cash[owner] = -positions + int(gross * r.uniform(-0.05, 0.12))
         cash = self.ledger.cash[owner]
         return StartAccount(
-            owner=owner, keeper="kim", bucket=r.choice(tuple(RULES)), legs=legs, cash_micro=cash,
+            owner=owner, keeper=r.choice(("kim", "")), bucket=r.choice(tuple(RULES)), legs=legs, cash_micro=cash,
             health_micro=health_of(legs, cash), breached_ns=max(0, self.now_ns - r.randint(0, MINUTE_NS)),
             at_ns=self.now_ns, affiliates=("friend",),
         )  # fmt: skip

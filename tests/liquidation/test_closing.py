@@ -16,7 +16,7 @@ from seawall.liquidation import closing_events as ev
 from seawall.liquidation import layers as last
 from seawall.liquidation.auction_events import BackstopDue, Ended, Refused, SetBreaker, Settle, Started
 from seawall.liquidation.closing import Closing
-from seawall.liquidation.closing_desk import ClosingDesk, ToHouse
+from seawall.liquidation.closing_desk import ToHouse
 from seawall.liquidation.closing_state import ClosingRules, bankruptcy_losses
 from seawall.liquidation.layers import Winner
 from seawall.liquidation.transfers import Delivery, Transfer, net
@@ -164,7 +164,7 @@ def test_an_account_that_no_route_saves_is_auctioned_then_handed_over_with_its_m
     out = one.look(501, 38)
     assert stages(out) == ["BACKSTOP"]
     assert [each.cause for each in of(Ended, out)] == ["backstop"]
-    assert of(Delivery, out) == [Delivery("a", "inventory:alts", "X", 1_000, "backstop")]
+    assert of(Delivery, out) == [Delivery("a", "inventory:alts", "X", 1_000, "backstop", 10**9)]
     # at the floor of 50 % the account keeps 19 of 38; its margin less a micro goes with the position
     assert net(of(Transfer, out))["backstop:alts", "USD"] == 19 * UNIT - 1
     assert net(of(Transfer, out))["inventory:alts", "USD"] == -1_000 * UNIT
@@ -257,9 +257,13 @@ def test_errors_leave_everything_as_it_was():
     assert one.desk.digest() == before
     with pytest.raises(UnsafeParameters):
         ClosingRules(bucket="alts", rescue_ns=-1)
-    desk = ClosingDesk(one.desk.house, one.desk.layers, lambda _: ClosingRules(bucket="nowhere"))
+    other = One()
+    other.desk.rules_of = lambda _: ClosingRules(bucket="nowhere")
     with pytest.raises(UnknownKey, match="bucket"):
-        desk.apply(ev.Flatten(number=1, account="b", at_ns=9 * S))
+        other.look(3, 49)
+    assert not other.desk.closings
+    assert other.desk.apply(ev.Flatten(number=1, account="b", at_ns=9 * S)) == [ev.RefusedAction("b", "Flatten", "not-in-liquidation")]
+    assert not other.desk.closings
 
 
 def test_a_closing_alone_does_nothing_twice_and_takes_no_strange_events():

@@ -92,17 +92,29 @@ def test_claims_are_paid_in_proportion_and_never_overpaid(residual, weights, inc
     claims = DeferredClaims("USD")
     issued = claims.issue(residual, {f"n{k}": w for k, w in enumerate(weights)})
     assert sum(issued.values()) == claims.total_micro == residual
-    received = dict.fromkeys(issued, 0)
+    paid = 0
     for amount in incomes:
-        before = claims.total_micro
+        before = claims.hole_micro
         used, moves = claims.income("fund", amount)
-        assert used == min(amount, before) == before - claims.total_micro
-        for move in moves:
-            received[move.payee] += move.amount_micro
+        assert used == min(amount, before) == before - claims.hole_micro
+        assert [(move.payee, move.amount_micro) for move in moves] == ([("deferred", used)] if used else [])
+        paid += used
+    assert claims.total_micro == claims.hole_micro == residual - paid
     for name, part in issued.items():
-        assert received[name] + claims.owed.get(name, 0) == part
-        # each is paid in proportion; every income rounds by less than one unit
-        assert abs(received[name] * residual - part * sum(received.values())) <= residual * (len(incomes) + 1)
+        # claims fall in proportion; every income rounds by less than one unit
+        fallen = part - claims.owed.get(name, 0)
+        assert 0 <= fallen <= part
+        assert abs(fallen * residual - part * paid) <= residual * (len(incomes) + 1)
+
+
+def test_what_nobody_claims_is_filled_as_well():
+    claims = DeferredClaims("USD")
+    assert claims.issue(40, {}) == {}
+    assert claims.issue(60, {"a": 1}) == {"a": 60}
+    assert claims.income("fund", 50)[0] == 50
+    assert (claims.hole_micro, claims.owed) == (50, {"a": 30})
+    assert claims.income("fund", 70)[0] == 50
+    assert (claims.hole_micro, claims.owed) == (0, {})
 
 
 def test_the_fund_covers_the_tail_and_the_two_largest_members():

@@ -40,9 +40,10 @@ def test_a_shortfall_is_paid_in_order_and_the_neighbour_is_spared():
     assert done.report.claims == {"w1": 37_500_000, "w2": 12_500_000}
     assert net(done.moves)["debtor", "USD"] == 1_050 * USD
     assert layers.vaults["majors"].pool.total == 1_000 * USD
-    # half of the fund's next income pays claims first, in proportion
+    # half of the fund's next income fills the hole first
     paid = net(layers.apply(2, ly.Income("fees", 40 * USD)).moves)
-    assert (paid["w1", "USD"], paid["w2", "USD"], paid["fund:global", "USD"]) == (15 * USD, 5 * USD, 20 * USD)
+    assert (paid["deferred", "USD"], paid["fund:global", "USD"]) == (20 * USD, 20 * USD)
+    assert layers.claims.owed == {"w1": 22_500_000, "w2": 7_500_000}
 
 
 def test_an_exit_that_is_due_comes_before_anything_else():

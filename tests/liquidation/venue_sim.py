@@ -129,9 +129,9 @@ class Venue:
         elif pick == 2:
             self._post(self.vault.earn(self.now, "world", amount, "premium"))
         elif pick == 3:
-            owed = self.claims.total_micro
+            owed = self.claims.hole_micro
             used, moves = self.claims.income("world", amount)
-            assert used == min(amount, owed) == owed - self.claims.total_micro
+            assert used == min(amount, owed) == owed - self.claims.hole_micro
             self._post(moves)
         else:
             try:

@@ -78,7 +78,7 @@ _TYPERS_OWN = ("standalone_mode", "complete_var", "windows_expand_args")
 _EXTRAS = {"matplotlib": "plot", "ccxt": "feeds", "scipy": "bench", "duckdb": "bench", "pandas": "bench",
            "pyarrow": "bench", "QuantLib": "bench", "highspy": "hedge",
            "fastapi": "server", "uvicorn": "server", "uvloop": "server", "httptools": "server", "websockets": "server",
-           "httpx": "server"}  # fmt: skip
+           "httpx": "server", "cryptography": "server"}  # fmt: skip
 
 app = typer.Typer(
     cls=_Group,

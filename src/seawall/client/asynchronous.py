@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from seawall.client import calls as c
+from seawall.client import closing_types as ct
 from seawall.client import types as t
 from seawall.client.errors import Unreachable
 from seawall.client.sending import AGAIN, Retry, failure, headers_of, prepare, query_of, read_answer, trusted
@@ -197,3 +198,66 @@ class AsyncClient:
         """The hash of the service's state; it reads all of it."""
         found = await self._do(c.Call("GET", "/v1/state-hash", dict[str, Any]))
         return str(found["state_hash"])
+
+    async def reduce(self, account: str, instrument: str, quantity: c.Amount, limit: c.Amount | None = None, key: str = "") -> t.Written:
+        """The owner of an account that is being closed closes some of a position himself."""
+        return await self._do(c.reduce(account, instrument, quantity, limit, key))
+
+    async def flatten(self, account: str, key: str = "") -> t.Written:
+        """The owner closes everything; once in an episode."""
+        return await self._do(c.write("/v1/flattenings", key, {"account": account}))
+
+    async def executed(
+        self, account: str, order: str, maker: str = "", quantity: c.Amount = "0", price: c.Amount | None = None, done: bool = False, key: str = ""
+    ) -> t.Written:
+        """An order of a closing traded with maker, or is over (done)."""
+        return await self._do(c.executed(account, order, maker, quantity, price, done, key))
+
+    async def unloaded(self, bucket: str, instrument: str, maker: str, quantity: c.Amount, price: c.Amount, key: str = "") -> t.Written:
+        """A position that providers inherited was traded away."""
+        return await self._do(c.unloaded(bucket, instrument, maker, quantity, price, key))
+
+    async def bid(self, auction: int, bidder: str, share: c.Amount, limit: c.Amount, version: int, key: str = "") -> t.Written:
+        """A bid for a share of what an auction has left, with a limit for all of it."""
+        return await self._do(c.bid(auction, bidder, share, limit, version, key))
+
+    async def restart(self, auction: int, keeper: str, key: str = "") -> t.Written:
+        """A keeper starts an auction again whose time is over."""
+        return await self._do(c.write("/v1/restarts", key, {"auction": auction, "keeper": keeper}))
+
+    async def commit(self, bucket: str, provider: str, amount: c.Amount, key: str = "") -> t.Written:
+        """A provider puts money behind a bucket."""
+        return await self._do(c.provider("/v1/commitments", bucket, provider, amount, key))
+
+    async def ask_exit(self, bucket: str, provider: str, amount: c.Amount, key: str = "") -> t.Written:
+        """A provider asks for money back; it is paid when the cooldown ends."""
+        return await self._do(c.provider("/v1/exits", bucket, provider, amount, key))
+
+    async def collect(self, bucket: str, provider: str, key: str = "") -> t.Written:
+        """A provider takes what he has earned."""
+        return await self._do(c.write("/v1/collections", key, {"bucket": bucket, "provider": provider}))
+
+    async def fund(self, amount: c.Amount, market: str = "", source: str = "insurance", key: str = "") -> t.Written:
+        """The venue puts money behind a market, or into the global fund."""
+        return await self._do(c.write("/v1/fund", key, {"amount": c.amount(amount, "amount"), "market": market, "source": source}))
+
+    async def set_breaker(self, level: int, key: str = "") -> t.Written:
+        """Set the auctions' circuit breaker: 0 all, 1 no start, 2 no restart, 3 no bids."""
+        return await self._do(c.write("/v1/breaker", key, {"level": level}))
+
+    async def closings(self, **query: Any) -> ct.Closings:
+        """Accounts that are being closed: offset, limit."""
+        return await self._do(c.Call("GET", "/v1/closings", ct.Closings, query=query))
+
+    async def auctions(self, **query: Any) -> ct.Auctions:
+        """Auctions that run: offset, limit, points of each curve."""
+        return await self._do(c.Call("GET", "/v1/auctions", ct.Auctions, query=query))
+
+    async def waterfall(self) -> ct.Waterfall:
+        """Who stands behind failures, and what they have borne."""
+        return await self._do(c.Call("GET", "/v1/waterfall", ct.Waterfall))
+
+    async def deleveraging(self, instrument: str, side: str, limit: int = 50) -> ct.Deleveraging:
+        """Who would be closed first if the other side of an instrument failed."""
+        query = {"instrument": instrument, "side": side, "limit": limit}
+        return await self._do(c.Call("GET", "/v1/deleveraging", ct.Deleveraging, query=query))

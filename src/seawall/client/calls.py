@@ -82,3 +82,34 @@ def prices(path: str, name: str, values: Mapping[str, Amount], source: str, key:
     """Prices or vols by name."""
     words = {symbol: amount(value, f"{name} of {symbol}") for symbol, value in values.items()}
     return write(path, key, {name: words, "source": source})
+
+
+def reduce(account: str, instrument: str, quantity: Amount, limit: Amount | None, key: str) -> Call[t.Written]:
+    """The owner's own closing."""
+    body = {"account": account, "instrument": instrument, "quantity": amount(quantity, "quantity")}
+    return write("/v1/reductions", key, body | {"limit": None if limit is None else amount(limit, "limit")})
+
+
+def executed(
+    account: str, order: str, maker: str, quantity: Amount, price: Amount | None, done: bool, key: str
+) -> Call[t.Written]:
+    """What became of an order of a closing."""
+    body: dict[str, Any] = {"account": account, "order": order, "maker": maker, "quantity": amount(quantity, "quantity"), "done": done}
+    return write("/v1/executions", key, body | {"price": None if price is None else amount(price, "price")})
+
+
+def unloaded(bucket: str, instrument: str, maker: str, quantity: Amount, price: Amount, key: str) -> Call[t.Written]:
+    """An inherited position traded away."""
+    figures = {"quantity": amount(quantity, "quantity"), "price": amount(price, "price")}
+    return write("/v1/unloadings", key, {"bucket": bucket, "instrument": instrument, "maker": maker} | figures)
+
+
+def bid(auction: int, bidder: str, share: Amount, limit: Amount, version: int, key: str) -> Call[t.Written]:
+    """A bid in an auction."""
+    figures: dict[str, Any] = {"share": amount(share, "share"), "limit": amount(limit, "limit"), "version": version}
+    return write("/v1/bids", key, {"auction": auction, "bidder": bidder} | figures)
+
+
+def provider(path: str, bucket: str, name: str, value: Amount, key: str) -> Call[t.Written]:
+    """A provider's money, in or out."""
+    return write(path, key, {"bucket": bucket, "provider": name, "amount": amount(value, "amount")})

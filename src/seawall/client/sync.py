@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 
 from seawall.client import calls as c
+from seawall.client import closing_types as ct
 from seawall.client import types as t
 from seawall.client.errors import Unreachable
 from seawall.client.sending import AGAIN, Retry, failure, headers_of, prepare, query_of, read_answer, trusted
@@ -202,3 +203,66 @@ class Client:
         """The hash of the service's state; it reads all of it."""
         found = self._do(c.Call("GET", "/v1/state-hash", dict[str, Any]))
         return str(found["state_hash"])
+
+    def reduce(self, account: str, instrument: str, quantity: c.Amount, limit: c.Amount | None = None, key: str = "") -> t.Written:
+        """The owner of an account that is being closed closes some of a position himself."""
+        return self._do(c.reduce(account, instrument, quantity, limit, key))
+
+    def flatten(self, account: str, key: str = "") -> t.Written:
+        """The owner closes everything; once in an episode."""
+        return self._do(c.write("/v1/flattenings", key, {"account": account}))
+
+    def executed(
+        self, account: str, order: str, maker: str = "", quantity: c.Amount = "0", price: c.Amount | None = None, done: bool = False, key: str = ""
+    ) -> t.Written:
+        """An order of a closing traded with maker, or is over (done)."""
+        return self._do(c.executed(account, order, maker, quantity, price, done, key))
+
+    def unloaded(self, bucket: str, instrument: str, maker: str, quantity: c.Amount, price: c.Amount, key: str = "") -> t.Written:
+        """A position that providers inherited was traded away."""
+        return self._do(c.unloaded(bucket, instrument, maker, quantity, price, key))
+
+    def bid(self, auction: int, bidder: str, share: c.Amount, limit: c.Amount, version: int, key: str = "") -> t.Written:
+        """A bid for a share of what an auction has left, with a limit for all of it."""
+        return self._do(c.bid(auction, bidder, share, limit, version, key))
+
+    def restart(self, auction: int, keeper: str, key: str = "") -> t.Written:
+        """A keeper starts an auction again whose time is over."""
+        return self._do(c.write("/v1/restarts", key, {"auction": auction, "keeper": keeper}))
+
+    def commit(self, bucket: str, provider: str, amount: c.Amount, key: str = "") -> t.Written:
+        """A provider puts money behind a bucket."""
+        return self._do(c.provider("/v1/commitments", bucket, provider, amount, key))
+
+    def ask_exit(self, bucket: str, provider: str, amount: c.Amount, key: str = "") -> t.Written:
+        """A provider asks for money back; it is paid when the cooldown ends."""
+        return self._do(c.provider("/v1/exits", bucket, provider, amount, key))
+
+    def collect(self, bucket: str, provider: str, key: str = "") -> t.Written:
+        """A provider takes what he has earned."""
+        return self._do(c.write("/v1/collections", key, {"bucket": bucket, "provider": provider}))
+
+    def fund(self, amount: c.Amount, market: str = "", source: str = "insurance", key: str = "") -> t.Written:
+        """The venue puts money behind a market, or into the global fund."""
+        return self._do(c.write("/v1/fund", key, {"amount": c.amount(amount, "amount"), "market": market, "source": source}))
+
+    def set_breaker(self, level: int, key: str = "") -> t.Written:
+        """Set the auctions' circuit breaker: 0 all, 1 no start, 2 no restart, 3 no bids."""
+        return self._do(c.write("/v1/breaker", key, {"level": level}))
+
+    def closings(self, **query: Any) -> ct.Closings:
+        """Accounts that are being closed: offset, limit."""
+        return self._do(c.Call("GET", "/v1/closings", ct.Closings, query=query))
+
+    def auctions(self, **query: Any) -> ct.Auctions:
+        """Auctions that run: offset, limit, points of each curve."""
+        return self._do(c.Call("GET", "/v1/auctions", ct.Auctions, query=query))
+
+    def waterfall(self) -> ct.Waterfall:
+        """Who stands behind failures, and what they have borne."""
+        return self._do(c.Call("GET", "/v1/waterfall", ct.Waterfall))
+
+    def deleveraging(self, instrument: str, side: str, limit: int = 50) -> ct.Deleveraging:
+        """Who would be closed first if the other side of an instrument failed."""
+        query = {"instrument": instrument, "side": side, "limit": limit}
+        return self._do(c.Call("GET", "/v1/deleveraging", ct.Deleveraging, query=query))

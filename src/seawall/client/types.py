@@ -167,7 +167,8 @@ class Posting(_Record, frozen=True):
 
 
 class Written(_Record, frozen=True):
-    """A write that is durable; repeated: the service had done the same under this key before."""
+    """A write that is durable; repeated: the service had done the same under this key before. closing: what the closing desk
+    said to it, as messages of the channel "liquidation"."""
 
     sequence: int
     at_ns: int
@@ -175,6 +176,7 @@ class Written(_Record, frozen=True):
     postings: tuple[Posting, ...]
     verdict: Verdict | None
     decisions: tuple[Decision, ...]
+    closing: tuple[dict[str, Any], ...] = ()
 
 
 class Crossing(_Record, frozen=True):

@@ -11,13 +11,16 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from seawall.core import events as core_events
 from seawall.core.errors import InputError, LimitExceeded, StaleEvent, UnreadableFile, invariant, show
 from seawall.core.units import format_nano, parse_positive
 from seawall.engine import admission
-from seawall.engine.clearing_events import TICK, ClearingEvent, Marks, Outcome, Ticks
+from seawall.engine.clearing_events import TICK, ClearingEvent, ClosingStep, Marks, Outcome, Ticks
+from seawall.engine.closing_admission import refuse_pending, refuse_step
+from seawall.engine.closing_fold import ClosingFold
 from seawall.engine.decision import Decision, Verdict
 from seawall.engine.desk import PRICE_LIMIT_NANO
 from seawall.engine.frozen import State, columns_of, freeze, hash_of, state_of
@@ -31,6 +34,7 @@ from seawall.ledger.events import LedgerEvent, Receipt
 from seawall.ledger.ledger import Ledger
 from seawall.ledger.tables import Tables
 from seawall.ledger.worth import balances_after_touch, holders, pending_of
+from seawall.liquidation.closing_desk import ClosingDesk
 
 __all__ = ["Clearing"]
 
@@ -38,7 +42,8 @@ _MASS = frozenset((ledger_events.Funding, ledger_events.Expire, ledger_events.Ac
 _OPENINGS = frozenset((ledger_events.Open, ledger_events.OpenBucket))
 _LISTINGS = frozenset((ledger_events.ListAsset, ledger_events.ListInstrument))
 _LEDGER_EVENTS = frozenset(LedgerEvent.__args__)
-_POSTED = _LEDGER_EVENTS - _MASS - _OPENINGS - _LISTINGS
+_INSIDE = frozenset((ledger_events.Close,))
+_POSTED = _LEDGER_EVENTS - _MASS - _OPENINGS - _LISTINGS - _INSIDE
 _ORDER_ID_CHARACTERS_MAX = 128
 
 
@@ -59,7 +64,9 @@ class Clearing:
         self.sequence = 1
         self.keys = Keys(genesis.keys_ns)
         self.orders: dict[tuple[int, str], core_events.Order] = {}
-        self._join(genesis.open_ledger(market), market, genesis.open_model(), None, {})
+        ledger = genesis.open_ledger(market)
+        self.closings = ClosingFold.opened(genesis, market, ledger, None)
+        self._join(ledger, market, genesis.open_model(), None, {})
 
     def _join(
         self, ledger: Ledger, market: Any, model: Any, levels: np.ndarray | None, open_rows: dict[tuple[int, str], Any]
@@ -79,6 +86,11 @@ class Clearing:
             orders=[(row, id, rows) for (row, id), rows in open_rows.items()],
             index=ledger.state.rows,
         )
+
+    @property
+    def desk(self) -> ClosingDesk | None:
+        """The closing desk, where the venue has one: to read."""
+        return None if self.closings is None else self.closings.desk
 
     # -- the one door --------------------------------------------------------------------------
 
@@ -131,6 +143,10 @@ class Clearing:
                 return self._order(event)
             case core_events.Cancel():
                 return self._cancel(event)
+            case ClosingStep():
+                return self._closing(event)
+            case ledger_events.Close():
+                raise InputError("event", kind.__name__, "a step of closing")
             case ledger_events.ListAsset() | ledger_events.ListInstrument():
                 raise InputError("event", kind.__name__, "listings in the genesis alone")
         raise InputError("event", show(kind.__name__), "an event of the clearing")
@@ -147,6 +163,7 @@ class Clearing:
     def _post(self, event: Any) -> Outcome:
         if isinstance(event, ledger_events.SetState) and event.state == "closed":
             self._refuse_open_orders(event.account)
+        refuse_pending(self, event)
         verdict = admission.verdict_on(self, event)
         if verdict is not None and not verdict.admitted:
             return Outcome(0, None, verdict)
@@ -195,8 +212,20 @@ class Clearing:
             cash = self.engine.book.cash_nano[rows] + gained * mirror.unit_nano
             gone = {row: dict.fromkeys(legs, 0) for row in rows.tolist()}
             nano = dict(zip(rows.tolist(), cash.tolist(), strict=True))
-            return self._done(self._follow(gone, nano, event), receipt)
+            return self._inherited(event, self._follow(gone, nano, event), receipt)
         return self._done(self._paid(rows, gained, event), receipt)
+
+    def _inherited(self, event: ledger_events.Expire, decisions: list[Decision], receipt: Receipt) -> Outcome:
+        """What providers have inherited of a contract is over with it."""
+        if self.closings is None:
+            return self._done(decisions, receipt)
+        done = self.closings.expired(event, self.sequence + 1)
+        if done.receipt is None:
+            return self._done(decisions, receipt)
+        moved = self.mirror.moved(done.receipt.postings)
+        decisions += self._follow(moved, {row: self.mirror.cash_of(row) for row in moved}, event)
+        whole = Receipt(done.receipt.sequence, receipt.postings + done.receipt.postings)
+        return msgspec.structs.replace(self._done(decisions, whole), closing=done.said)
 
     def _interest(self, event: ledger_events.Accrue) -> Outcome:
         state, mirror = self.ledger.state, self.mirror
@@ -224,6 +253,27 @@ class Clearing:
         # who is in no trouble and gets something stays so: a certificate holds with more cash all the more
         looked_at = rows[(gained < 0) | (self.engine.watch.levels[rows] > 0)]
         return self._evaluate(looked_at, event)
+
+    def _closing(self, event: ClosingStep) -> Outcome:
+        """A step of closing: its postings, the orders that it cancels, and then everybody whom it moved is evaluated."""
+        if self.closings is None:
+            raise InputError("closing", "a step", "a venue whose genesis has terms of closing")
+        verdict = refuse_step(self, event)
+        if verdict is not None and not verdict.admitted:
+            return Outcome(0, None, verdict)
+        done = self.closings.apply(event, self.sequence + 1)
+        moved = self.mirror.moved(done.receipt.postings) if done.receipt else {}
+        rows = set(moved)
+        for account, id in done.cancelled:
+            row = self.ledger.state.rows[account]
+            if self.orders.pop((row, id), None) is not None:
+                self.engine.watch.before_change(row)
+                self.engine.book.cancel(row, id)
+                rows.add(row)
+        for row, wanted in moved.items():
+            self.engine.watch.follow(row, wanted, self.mirror.cash_of(row))
+        decisions = self._evaluate(sorted(rows), event) if rows else []
+        return msgspec.structs.replace(self._done(decisions, done.receipt, verdict), closing=done.said)
 
     def _refuse_open_orders(self, account: str) -> None:
         row = self.ledger.state.rows.get(account, -1)
@@ -320,6 +370,7 @@ class Clearing:
         clearing.at_ns, clearing.sequence, _, decisions, version = state.head
         clearing.orders = {(row, order.id): order for row, order, _ in state.orders}
         open_rows = {(row, order.id): rows for row, order, rows in state.orders}
+        clearing.closings = ClosingFold.opened(state.genesis, state.market, state.ledger, state.closing)
         clearing._join(state.ledger, state.market, state.model, state.levels, open_rows)
         engine = clearing.engine
         invariant(not engine.opening, "a restored account has the status that it had", str(engine.opening[:1]))
@@ -335,6 +386,8 @@ class Clearing:
 def _cause(event: Any) -> str:
     name = type(event).__name__.lower()
     match event:
+        case ClosingStep():
+            return f"closing {type(event.what).__name__.lower()}"
         case ledger_events.Trade():
             return f"fill {event.lots} lots of {event.instrument}"
         case ledger_events.Funding() | ledger_events.Expire():

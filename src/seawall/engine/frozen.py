@@ -21,6 +21,7 @@ from seawall.engine.genesis import Genesis
 from seawall.engine.glide import Glide
 from seawall.engine.keys import Done, Keys, Late
 from seawall.ledger.tables import Copies, Tables, copy_of, ledger_of, packed, tables_of, unpacked
+from seawall.liquidation import closing_desk
 from seawall.margin.model import Model
 from seawall.market.market import Market
 
@@ -37,7 +38,7 @@ _GENESIS = msgspec.msgpack.Decoder(Genesis)
 
 class Frozen(NamedTuple):
     """A copy of everything that the future depends on. head: at_ns and sequence of the clearing, time, decisions and
-    market version of the engine; document: of the market now; model, glide: parameters as JSON."""
+    market version of the engine; document: of the market now; model, glide: parameters as JSON; closing: of the desk."""
 
     head: tuple[int, ...]
     genesis: Genesis
@@ -48,6 +49,7 @@ class Frozen(NamedTuple):
     glide: bytes
     orders: list[bytes]
     keys: list[tuple[str, Done | Late]]
+    closing: closing_desk.DeskState | None
 
 
 class State(NamedTuple):
@@ -62,6 +64,7 @@ class State(NamedTuple):
     glide: Glide | None
     orders: list[tuple[int, core_events.Order, list[tuple[int, int, int]]]]
     keys: Keys
+    closing: closing_desk.DeskState | None = None
 
 
 def freeze(clearing: Any) -> Frozen:
@@ -79,12 +82,13 @@ def freeze(clearing: Any) -> Frozen:
         glide=_glide(watch.glide),
         orders=[_ENCODER.encode((row, order, open_rows[row, id])) for (row, id), order in clearing.orders.items()],
         keys=list(clearing.keys.done.items()),
+        closing=None if clearing.desk is None else clearing.desk.freeze(),
     )
 
 
 def columns_of(frozen: Frozen) -> Tables:
     """head int64[6]: version, then `Frozen.head`. genesis, document, model, glide, orders, keys uint8: encoded.
-    levels int8[accounts]. The ledger's tables (`ledger/tables.py`), their names behind "ledger."."""
+    levels int8[accounts]. closing uint8: the desk's state, where there is a desk. The ledger's tables (`ledger/tables.py`), their names behind "ledger."."""
     # read back as of the first moment, since contracts may have expired by now; its version counts edits, not events
     document = {**_plain(frozen.document), "as_of": frozen.genesis.market["as_of"]}
     document.pop("version", None)
@@ -94,7 +98,7 @@ def columns_of(frozen: Frozen) -> Tables:
     ]
     columns: Tables = {
         "head": np.array([_VERSION, *frozen.head], np.int64),
-        "genesis": _bytes(_ENCODER.encode(frozen.genesis)),
+        "genesis": _bytes(_genesis(frozen.genesis)),
         "levels": frozen.levels,
         "document": _bytes(msgspec.json.encode(document, order="deterministic")),
         "model": _bytes(frozen.model),
@@ -102,6 +106,8 @@ def columns_of(frozen: Frozen) -> Tables:
         "orders": packed(frozen.orders),
         "keys": packed(keys),
     }
+    if frozen.closing is not None:
+        columns["closing"] = _bytes(closing_desk.encode(frozen.closing))
     columns |= {f"ledger.{name}": column for name, column in tables_of(frozen.ledger).items()}
     return columns
 
@@ -131,14 +137,23 @@ def state_of(columns: Tables) -> State:
         pairs = [pair for data in unpacked(columns["keys"]) for pair in _KEYS.decode(data)]
         glide = _glide_of(first, columns["glide"].tobytes())
         model = _model_of(first, columns["model"].tobytes())
+        closing = None if genesis.closing is None else closing_desk.decode(columns["closing"].tobytes())
     except (KeyError, msgspec.MsgspecError) as error:
         raise UnreadableFile("clearing columns", f"{type(error).__name__}: {error}", "columns of a clearing") from None
     tables = {name.removeprefix("ledger."): c for name, c in columns.items() if name.startswith("ledger.")}
     keys = Keys(genesis.keys_ns, dict(pairs))
     engine_at_ns = head[3]
     return State(
-        head[1:], genesis, ledger_of(tables), columns["levels"], market.at(engine_at_ns), model, glide, orders, keys
+        head[1:], genesis, ledger_of(tables), columns["levels"], market.at(engine_at_ns), model, glide, orders, keys, closing
     )
+
+
+def _genesis(genesis: Genesis) -> bytes:
+    """As it was written before there were terms of closing, where there are none: a state keeps its hash."""
+    fields = msgspec.structs.asdict(genesis)
+    if genesis.closing is None:
+        del fields["closing"]
+    return _ENCODER.encode(fields)
 
 
 def _plain(content: Any, key: str = "") -> Any:

@@ -16,6 +16,8 @@ from seawall.core.units import format_decimal
 from seawall.ledger import events as ledger_events
 from seawall.ledger.funding import FundingRule
 from seawall.ledger.ledger import Ledger
+from seawall.liquidation.closing_desk import ClosingDesk
+from seawall.liquidation.closing_terms import ClosingTerms
 from seawall.margin import models
 from seawall.margin.model import Model
 from seawall.market.market import Market
@@ -24,13 +26,15 @@ __all__ = ["Genesis"]
 
 COIN_DECIMALS = 8
 DAY_NS = 86_400 * 10**9
+CLOSING_DECIMALS = 6
 
 
 class Genesis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """market: the content of market.json, at at_ns; model and the parameters that differ from its own.
 
     decimals: of the settlement currency in the ledger. borrowable: assets of spot trades that may be owed.
-    funding: rules by perpetual. keys_ns: how long an idempotency key is remembered.
+    funding: rules by perpetual. keys_ns: how long an idempotency key is remembered. closing: how failed accounts are
+    closed; None: not here.
     """
 
     at_ns: int
@@ -42,6 +46,7 @@ class Genesis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     funding: dict[str, FundingRule] = {}
     hysteresis_ppm: int = 20_000
     keys_ns: int = DAY_NS
+    closing: ClosingTerms | None = None
 
     def open_market(self) -> Market:
         """The market of the first moment."""
@@ -68,7 +73,22 @@ class Genesis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         for symbol, instrument in market.instruments.items():
             if not instrument.inverse:
                 ledger.apply(self._listing(market.settlement, symbol, instrument))
+        for name, kind in self.parties().values():
+            ledger.apply(ledger_events.Open(at_ns=self.at_ns, account=name, kind=kind))
         return ledger
+
+    def open_desk(self, market: Market) -> ClosingDesk | None:
+        """The closing desk of the first moment, where the venue closes accounts itself."""
+        if self.closing is None:
+            return None
+        if self.decimals != CLOSING_DECIMALS:
+            found = f"a settlement currency of {self.decimals} decimals"
+            raise InputError("closing", found, f"{CLOSING_DECIMALS}: the desk counts in micro")
+        return self.closing.desk(market.settlement, list(self.market["underlyings"]))
+
+    def parties(self) -> dict[str, tuple[str, Any]]:
+        """Party of the desk → the venue's own account for it and its kind; none where the venue closes nothing."""
+        return {} if self.closing is None else self.closing.own_accounts(list(self.market["underlyings"]))
 
     def _list_asset(self, ledger: Ledger, asset: str, decimals: int) -> None:
         listing = ledger_events.ListAsset(

@@ -14,7 +14,8 @@ import numpy as np
 from seawall.core import events as core_events
 from seawall.core.errors import InputError, LimitExceeded, show
 from seawall.core.units import parse_positive
-from seawall.engine.clearing_events import Marks, Outcome, Ticks
+from seawall.engine.clearing_events import ClosingStep, Marks, Outcome, Ticks
+from seawall.engine.closing_fold import ClosingFold
 from seawall.engine.decision import STATUSES
 from seawall.engine.desk import PRICE_LIMIT_NANO, Desk
 from seawall.engine.facts import Facts
@@ -44,6 +45,7 @@ class Refold:
         self._model: Model = state.model
         self._glide: Glide | None = state.glide
         self._orders = {(row, order.id): (order, rows) for row, order, rows in state.orders}
+        self._closings = ClosingFold.opened(state.genesis, state.market, state.ledger, state.closing)
 
     @classmethod
     def begun(cls, genesis: Genesis) -> Refold:
@@ -63,8 +65,11 @@ class Refold:
         levels = watch.levels[: len(clearing.ledger.state.names)]
         orders = [(row, order, engine.book.open[row, id]) for (row, id), order in clearing.orders.items()]
         market = watch.snapshot(engine.at_ns)
+        closing = None if clearing.desk is None else clearing.desk.freeze()
         return cls(
-            State(head, clearing.genesis, clearing.ledger, levels, market, watch.model, watch.glide, orders, clearing.keys)
+            State(
+                head, clearing.genesis, clearing.ledger, levels, market, watch.model, watch.glide, orders, clearing.keys, closing
+            )
         )
 
     def state(self) -> State:
@@ -75,7 +80,10 @@ class Refold:
         head = (self.at_ns, self.sequence, self._engine_at_ns, self._decisions, self._version)
         market = self._desk.snapshot(self._engine_at_ns)
         orders = [(row, order, rows) for (row, _), (order, rows) in self._orders.items()]
-        return State(head, self.genesis, self.ledger, self._levels, market, self._model, self._glide, orders, self.keys)
+        closing = None if self._closings is None else self._closings.desk.freeze()
+        return State(
+            head, self.genesis, self.ledger, self._levels, market, self._model, self._glide, orders, self.keys, closing
+        )
 
     def evaluated(self, versions: int, at_ns: int) -> None:
         """The market version has moved by so many, the last time at `at_ns`."""
@@ -125,8 +133,16 @@ class Refold:
                 row = self.ledger.state.rows.get(event.account, -1)
                 if self._orders.pop((row, event.id), None) is None:
                     raise InputError(f"cancel of {event.account}", show(event.id), "the id of an open order")
-            case ledger_events.ListAsset() | ledger_events.ListInstrument():
-                raise InputError("event", type(event).__name__, "listings in the genesis alone")
+            case ClosingStep():
+                return Outcome(sequence, self._closing(event, sequence), facts.told())
+            case ledger_events.ListAsset() | ledger_events.ListInstrument() | ledger_events.Close():
+                raise InputError("event", type(event).__name__, "listings in the genesis, closings in steps alone")
+            case ledger_events.Expire() if self._closings is not None:
+                receipt = self.ledger.apply(event)
+                more = self._closings.expired(event, sequence).receipt
+                if more is not None:
+                    receipt = ledger_events.Receipt(more.sequence, receipt.postings + more.postings)
+                return Outcome(sequence, receipt, facts.told())
             case _:
                 return Outcome(sequence, self.ledger.apply(event), facts.told())
         return Outcome(sequence, None, facts.told())
@@ -149,6 +165,14 @@ class Refold:
         if not facts.rows:
             raise InputError(f"order of {event.account}", "an order without its rows", "what it opened")
         self._orders[row, event.id] = event, list(facts.rows)
+
+    def _closing(self, event: ClosingStep, sequence: int) -> ledger_events.Receipt | None:
+        if self._closings is None:
+            raise InputError("closing", "a step", "a venue whose genesis has terms of closing")
+        done = self._closings.apply(event, sequence)
+        for account, id in done.cancelled:
+            self._orders.pop((self.ledger.state.rows[account], id), None)
+        return done.receipt
 
     def _glide_to(self, at_ns: int) -> None:
         """The stage that a glide has come to."""

@@ -21,15 +21,19 @@ from .funding import FundingRule
 __all__ = [
     "Accrue",
     "Charge",
+    "Close",
     "Cover",
     "Deposit",
     "Expire",
+    "ForcedFill",
     "Funding",
     "LedgerEvent",
     "ListAsset",
     "ListInstrument",
+    "Lots",
     "Open",
     "OpenBucket",
+    "Payment",
     "Posting",
     "Premium",
     "Receipt",
@@ -191,6 +195,49 @@ class SetState(_Base, frozen=True, kw_only=True):
     state: Literal["active", "reduce-only", "in-liquidation", "frozen", "closed"]
 
 
+class Lots(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """`lots` (negative: a short) go from giver to taker, entered there at `price_nano`; no money is paid for them here."""
+
+    giver: str
+    taker: str
+    instrument: str
+    lots: int
+    price_nano: int
+
+
+class Payment(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """`amount` of the event's asset from payer to payee, and why."""
+
+    payer: str
+    payee: str
+    amount: int
+    cause: str
+
+
+class ForcedFill(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """An account that is being closed bought `lots` (sold, where negative) from the maker at `price_nano` per lot."""
+
+    account: str
+    maker: str
+    instrument: str
+    lots: int
+    price_nano: int
+
+
+class Close(_Base, frozen=True, kw_only=True):
+    """One step of closing failed accounts: fills, then lots that change hands, then payments, then states.
+
+    Whoever is being closed is asked nothing: its state does not matter, and what it owes it owes. Where each line comes
+    from: docs/liquidation.md.
+    """
+
+    asset: str
+    fills: tuple[ForcedFill, ...] = ()
+    lots: tuple[Lots, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    states: tuple[tuple[str, Literal["active", "in-liquidation"]], ...] = ()
+
+
 LedgerEvent = (
     ListAsset
     | ListInstrument
@@ -208,6 +255,7 @@ LedgerEvent = (
     | Expire
     | Settle
     | SetState
+    | Close
 )
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from seawall.core.errors import DuplicateRow, InputError, LimitExceeded, StaleEvent, UnknownInstrument, show
 
-from . import money, venue
+from . import closing, money, venue
 from .canonical import Columns, columns_of, hash_of, state_of_columns
 from .chart import STATES
 from .doors import account_of, asset_of
@@ -23,7 +23,7 @@ from .state import NOBODY, State
 
 __all__ = ["Ledger"]
 
-_HANDLERS = money.HANDLERS | venue.HANDLERS
+_HANDLERS = money.HANDLERS | venue.HANDLERS | closing.HANDLERS
 _KEY_CHARACTERS_MAX = 128
 _KEEP_KEYS_NS = 86_400 * 10**9
 

@@ -28,7 +28,7 @@ from .events import Charge, Cover, Deposit, ListInstrument, Trade, Transfer, Wit
 from .posting import Poster
 from .state import NOBODY, State
 
-__all__ = ["HANDLERS"]
+__all__ = ["HANDLERS", "check_figures", "fill_side"]
 
 
 def deposit(poster: Poster, event: Deposit) -> None:
@@ -117,7 +117,7 @@ def trade(poster: Poster, event: Trade) -> None:
     if state.kind[fees] != FEES:
         of_kind(state, fees, (FEES,), "fees")
     lots, price, taker_ppm, maker_ppm = event.lots, event.price_nano, event.taker_fee_ppm, event.maker_fee_ppm
-    _check_figures(lots, price, taker_ppm, maker_ppm)
+    check_figures(lots, price, taker_ppm, maker_ppm)
     if maker == taker:
         raise InputError("taker", show(event.taker), "another account than the maker")
     notional = abs(lots) * price
@@ -127,23 +127,26 @@ def trade(poster: Poster, event: Trade) -> None:
     paid, got = -(-notional // per), notional // per
     bought, sold = (-paid, got) if lots > 0 else (got, -paid)
     taker_fee, maker_fee = -(-notional * taker_ppm // (per * PPM)), -(-notional * maker_ppm // (per * PPM))
-    _fill(poster, taker, number, lots, bought, price, "taker")
+    fill_side(poster, taker, number, lots, bought, price, "taker")
     poster.post(taker, asset, -taker_fee)
-    _fill(poster, maker, number, -lots, sold, price, "maker")
+    fill_side(poster, maker, number, -lots, sold, price, "maker")
     poster.post(maker, asset, -maker_fee)
     poster.post(fees, asset, taker_fee + maker_fee)
     poster.post(poster.rounding, asset, paid - got)
 
 
-def _check_figures(lots: object, price: object, taker_ppm: object, maker_ppm: object) -> None:
+def check_figures(lots: object, price: object, taker_ppm: object = 0, maker_ppm: object = 0) -> None:
+    """BadNumber or InputError for figures that no fill has."""
     whole(price, "price_nano", 1, LOT_VALUE_NANO_MAX - 1)
     if whole(lots, "lots", -INT64_MAX) == 0:
         raise InputError("lots", "0", "lots bought or sold")
     whole(maker_ppm, "maker_fee_ppm", -whole(taker_ppm, "taker_fee_ppm", -PPM, PPM), PPM)
 
 
-def _fill(poster: Poster, row: int, number: int, lots: int, cash: int, price: int, place: str) -> None:
-    """One side of a fill: `lots` to an account, for `cash` (negative: paid)."""
+def fill_side(
+    poster: Poster, row: int, number: int, lots: int, cash: int, price: int, place: str, forced: bool = False
+) -> None:
+    """One side of a fill: `lots` to an account, for `cash` (negative: paid). forced: whatever state the account is in."""
     state = poster.state
     if state.kind[row] not in TRADERS:
         of_kind(state, row, TRADERS, place)
@@ -153,25 +156,27 @@ def _fill(poster: Poster, row: int, number: int, lots: int, cash: int, price: in
         raise InputError(place, found, f"a fill in {show(state.terms[only][1])}")
     listing = state.instruments[number]
     if listing.base:
-        _spot(poster, row, listing, number, lots, cash, place)
+        _spot(poster, row, listing, number, lots, cash, place, forced)
         return
     slot, held = poster.position(row, number)
-    _may_trade(state, row, held, lots, place)
+    if not forced:
+        _may_trade(state, row, held, lots, place)
     if abs(held + lots) * price >= VALUE_NANO_MAX:
         raise LimitExceeded(place, f"{held + lots} lots", f"a position worth less than {VALUE_NANO_MAX // NANO}")
     poster.hold(row, number, slot, lots, cash)
 
 
 def _spot(
-    poster: Poster, row: int, listing: ListInstrument, number: int, lots: int, cash: int, place: str
+    poster: Poster, row: int, listing: ListInstrument, number: int, lots: int, cash: int, place: str, forced: bool
 ) -> None:
-    """Spot moves balances; what is not borrowable may not go below zero, nor further below."""
+    """Spot moves balances; what is not borrowable may not go below zero, nor further below, unless it is forced to."""
     state = poster.state
     base, quote = state.asset_of[listing.base], state.settled_in[number]
     units = lots * listing.lot_units
-    _may_trade(state, row, poster.settle_interest(row, base), units, place)
+    if not forced:
+        _may_trade(state, row, poster.settle_interest(row, base), units, place)
     for asset, change in ((base, units), (quote, cash)):
-        if change < 0 and not state.assets[asset].borrowable:
+        if change < 0 and not forced and not state.assets[asset].borrowable:
             enough(poster.settle_interest(row, asset), -change, f"{place}, {state.assets[asset].asset}")
     poster.post(row, base, units)
     poster.post(row, quote, cash)

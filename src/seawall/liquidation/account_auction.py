@@ -18,7 +18,7 @@ from seawall.liquidation import account_prices as prices
 from seawall.liquidation.account_slices import PPB, Leg, Slice, rest_of, slices_of, value_of
 from seawall.liquidation.auction_events import Bid, Outcome, Refused, Restart, Restarted, Sold, Started
 from seawall.liquidation.auction_house import FUND, House, ended
-from seawall.liquidation.auction_parts import Clock, share_out, timely_reward_micro
+from seawall.liquidation.auction_parts import Clock, share_by_priority, share_out, timely_reward_micro
 from seawall.liquidation.auction_rules import AccountRules, check_account_rules
 from seawall.liquidation.curves import RAY, share_ray
 from seawall.liquidation.transfers import Delivery, pay
@@ -249,16 +249,20 @@ class AccountAuctions(House[AccountSale]):
                 return "self-bid-below-oracle"
         return None if self._affordable_ppb(sale, bid, price) > 0 else "no-cash"
 
-    def _affordable_ppb(self, sale: AccountSale, bid: Bid, price: int) -> int:
-        """The share that a bidder's cash bears: the price, and the requirement that it takes on with the buffer."""
+    def needs_micro(self, sale: AccountSale, price: int) -> Fraction:
+        """Cash that whoever takes all of it must have: the price, and the requirement with the buffer."""
         buffer = Fraction(self.rules[sale.bucket].buffer_ppm, PPM)
         margin = prices.buffer_margin(sale.value_micro, sale.health_micro, buffer)
-        needs = max(price, 0) + prices.requirement_covered(sale.value_micro, margin, 1, sale.reserved_micro)
+        return max(price, 0) + prices.requirement_covered(sale.value_micro, margin, 1, sale.reserved_micro)
+
+    def _affordable_ppb(self, sale: AccountSale, bid: Bid, price: int) -> int:
+        """The share that a bidder's cash bears."""
+        needs = self.needs_micro(sale, price)
         wanted = min(bid.amount, PPB)
         return min(wanted, int(bid.free_micro * PPB / needs)) if needs > 0 else wanted
 
     def _clear(self, sale: AccountSale, bids: Sequence[Bid], price: int) -> list[Outcome]:
-        """All bids of a tick at one price, in proportion where they want more than may be sold.
+        """All bids of a tick at one price, in proportion where those of one priority want more than may be sold.
 
         Each pays its share of the price, rounded down to the micro (or is paid it, rounded down).
         """
@@ -267,23 +271,26 @@ class AccountAuctions(House[AccountSale]):
         barred = [bid for bid in bids if price < 0 and bid.bidder in sale.affiliates]  # a look may have turned the price
         out: list[Outcome] = [Refused("bid", bid.bidder, "self-bid-below-oracle") for bid in barred]
         bids = [bid for bid in bids if bid not in barred]
-        shares = share_out(self.most_ppb(sale, self.now_ns), [self._affordable_ppb(sale, bid, price) for bid in bids])
+        asked = [self._affordable_ppb(sale, bid, price) for bid in bids]
+        shares = share_by_priority(self.most_ppb(sale, self.now_ns), asked, [bid.priority for bid in bids])
         slices = slices_of(sale.legs, sale.cash_micro, shares)
         gone: list[Slice] = []
-        sold = reserved = 0
+        fills: list[tuple[str, int]] = []
+        reserved = 0
         for bid, share, part in zip(bids, shares, slices):
             if not any(part.lots):
                 out.append(Refused("bid", bid.bidder, "takes-nothing"))
                 continue
             owed = price * share // PPB if price >= 0 else -(-price * share // PPB)
             gone.append(part)
-            sold, reserved = sold + share, reserved + (max(owed, 0) if sale.insolvent else owed)
+            fills.append((bid.bidder, share))
+            reserved += max(owed, 0) if sale.insolvent else owed
             out.append(Sold(auction=sale.number, bidder=bid.bidder, amount=share, paid_micro=owed, price=price))
             out += self._moves(sale, bid.bidder, owed, part)
         if not gone:
             return out
         legs, cash = rest_of(sale.legs, sale.cash_micro, gone)
-        removed = sale.requirement_micro * sold // PPB
+        removed = sale.requirement_micro * sum(share for _, share in fills) // PPB
         after = self._keep(
             sale,
             legs=legs,
@@ -294,8 +301,7 @@ class AccountAuctions(House[AccountSale]):
             fresh=False,
             due=False,
         )
-        rules = msgspec.structs.replace(self.rules[sale.bucket].keeper, tip_micro=0)
-        out += self._reward(after, sale.keeper, timely_reward_micro(rules, removed, sale.delay_ns))
+        out += self._reward_removal(after, sale.requirement_micro, removed, fills)
         return out + ([] if any(leg.lots for leg in legs) else self._end(self.sales[sale.number], "sold out"))
 
     def _moves(self, sale: AccountSale, bidder: str, owed: int, part: Slice) -> list[Outcome]:
@@ -309,7 +315,25 @@ class AccountAuctions(House[AccountSale]):
         out += pay(bidder, sale.owner, self.asset, max(-part.cash_micro, 0), "cash with positions")
         for leg, lots in zip(sale.legs, part.lots):
             if lots:
-                out.append(Delivery(sale.owner, bidder, leg.instrument, lots, "account auction"))
+                out.append(Delivery(sale.owner, bidder, leg.instrument, lots, "account auction", max(leg.value_nano, 0)))
+        return out
+
+    def _reward_removal(
+        self, sale: AccountSale, requirement_micro: int, removed_micro: int, fills: Sequence[tuple[str, int]]
+    ) -> list[Outcome]:
+        """For the requirement that a sale removed: to the keeper who began the auction, by how soon after the breach it did. An
+        auction that the venue began has none: then to the bidders, each for what it took, by how soon after the breach.
+
+        Time in which the clock stood (a stale oracle) is nobody's delay. Where the fee is short, all get the same part.
+        """
+        rules = msgspec.structs.replace(self.rules[sale.bucket].keeper, tip_micro=0)
+        if sale.keeper:
+            return self._reward(sale, sale.keeper, timely_reward_micro(rules, removed_micro, sale.delay_ns))
+        delay = sale.delay_ns + sale.clock.elapsed(self.now_ns)
+        earned = [timely_reward_micro(rules, requirement_micro * share // PPB, delay) for _, share in fills]
+        out: list[Outcome] = []
+        for (bidder, _), amount in zip(fills, share_out(sale.fee_micro, earned)):
+            out += self._reward(self.sales[sale.number], bidder, amount)
         return out
 
     def _reward(self, sale: AccountSale, keeper: str, amount_micro: int) -> list[Outcome]:

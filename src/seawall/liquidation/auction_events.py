@@ -28,6 +28,8 @@ class Bid(msgspec.Struct, frozen=True, tag="bid", kw_only=True):
     amount: lots, or ppb of an account. limit: the most it pays, nano per lot of collateral, or micro for the whole of
     an account; for an account below nothing minus the least that it must be paid. version: the auction's state that the
     bidder saw: in another state the bid is refused. free_micro: the cash that the ledger says it can part with.
+    priority: of two bids of a tick the one with the higher is served first, at the same price; 0 but for bids that were filed
+    ahead (`ranked.py`): no request sets it.
     """
 
     auction: int
@@ -37,6 +39,7 @@ class Bid(msgspec.Struct, frozen=True, tag="bid", kw_only=True):
     version: int
     free_micro: int
     at_ns: int
+    priority: int = 0
 
 
 class TakeOver(msgspec.Struct, frozen=True, tag="take-over", kw_only=True):

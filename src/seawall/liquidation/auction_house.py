@@ -88,12 +88,9 @@ class House(ABC, Generic[S]):
 
     def apply(self, event: Any) -> list[Outcome]:
         """One event. Raises StaleEvent for one older than the last, InputError for one of no known kind."""
-        if event.at_ns < self.now_ns:
-            raise StaleEvent("auction event", f"{event.at_ns} ns", f"a time at or after {self.now_ns} ns")
-        out: list[Outcome] = []
-        if event.at_ns > self.now_ns or isinstance(event, Settle):
+        out = self.advance(event.at_ns)
+        if isinstance(event, Settle):
             out += self._settle()
-            self.now_ns = event.at_ns
         known: dict[Any, Callable[[Any], list[Outcome]]] = {
             **self._own_events(),
             Bid: self._bid,
@@ -108,6 +105,14 @@ class House(ABC, Generic[S]):
         if handle is None:
             raise InputError("auction event", type(event).__name__, "an event of auctions")
         return out + handle(event)
+
+    def advance(self, at_ns: int) -> list[Outcome]:
+        """Time goes on: bids of a tick that is over are cleared. Raises StaleEvent for a time that has been."""
+        if at_ns < self.now_ns:
+            raise StaleEvent("auction event", f"{at_ns} ns", f"a time at or after {self.now_ns} ns")
+        out = self._settle() if at_ns > self.now_ns else []
+        self.now_ns = at_ns
+        return out
 
     def state(self) -> HouseState[S]:
         """The present state; open auctions in the order in which they are listed."""
@@ -210,6 +215,11 @@ class House(ABC, Generic[S]):
         return out + (self._clear(sale, bids, price) if bids else [])
 
     # ------------------------------------------------------------------ the backstop
+
+    def calls(self, at_ns: int) -> bool:
+        """Whether a `Settle` at this time would call the backstop for somebody."""
+        waiting = (sale for sale in self.sales.values() if not sale.due and sale.bucket not in self.stale)
+        return any(self._at_floor(sale, at_ns) or self._expired(sale, at_ns) for sale in waiting)
 
     def _call_backstop(self, event: Settle) -> list[Outcome]:
         """Says once per version which auctions nobody took down to their floor or in their time.

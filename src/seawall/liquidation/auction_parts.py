@@ -7,7 +7,7 @@ import msgspec
 from seawall.core.errors import InputError, invariant
 from seawall.liquidation.auction_rules import KeeperRules, keeper_reward
 
-__all__ = ["ActiveList", "Breaker", "Claims", "Clock", "Holes", "share_out", "timely_reward_micro"]
+__all__ = ["ActiveList", "Breaker", "Claims", "Clock", "Holes", "share_by_priority", "share_out", "timely_reward_micro"]
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -144,4 +144,15 @@ def share_out(amount: int, asked: Sequence[int]) -> list[int]:
     remainders = sorted(range(len(asked)), key=lambda i: (-(amount * asked[i] % total), i))
     for i in remainders[: amount - sum(out)]:
         out[i] += 1
+    return out
+
+
+def share_by_priority(amount: int, asked: Sequence[int], priorities: Sequence[int]) -> list[int]:
+    """`share_out` among those of the highest priority, then what is left among the next, and so on."""
+    out = [0] * len(asked)
+    for level in sorted(set(priorities), reverse=True):
+        members = [i for i, priority in enumerate(priorities) if priority == level]
+        for i, part in zip(members, share_out(amount, [asked[i] for i in members])):
+            out[i] = part
+            amount -= part
     return out

@@ -137,6 +137,10 @@ class Vault:
         self.now_ns = now_ns
         return tuple(moves)
 
+    def exits(self) -> list[tuple[int, str, int]]:
+        """(when, provider, amount) of exits that were asked for, the next first."""
+        return [(at_ns, provider, amount) for at_ns, _, provider, amount in sorted(self._exits)]
+
     def due_ns(self) -> int | None:
         """When the next exit falls due, None where nobody has asked."""
         return self._exits[0][0] if self._exits else None

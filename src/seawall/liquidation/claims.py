@@ -1,8 +1,9 @@
-"""What nobody could pay: a claim on the future income of the fund, shared by those who are owed.
+"""What nobody could pay: a hole in the venue's money, filled from the future income of the fund before anything else.
 
-The residual of a waterfall is written down here in full, owed to creditors in proportion to what each of them lost,
-and paid as income comes in, in proportion to what is still owed. Amounts are split by largest remainder, so that the
-parts are whole and their sum is exact. Claims never bar anybody from withdrawing what is his.
+The residual of a waterfall is paid to the debtor out of an account in debt, `deferred`: so much more is owed to everybody
+than there is. `owed` says whose money it is that is missing, in proportion to what each has gained on the other side; as
+income fills the hole their claims fall in proportion. What they have is theirs meanwhile: claims bar nobody from
+withdrawing, so income goes into the hole and not to them a second time. Parts by largest remainder: whole, their sum exact.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ def apportion_largest(total: int, weights: Mapping[str, int]) -> dict[str, int]:
 
 
 class DeferredClaims:
-    """The book of claims. owed: creditor → micro."""
+    """The book of claims. hole_micro: the debt of `deferred`; owed: creditor → micro of it, what is unclaimed left out."""
 
     def __init__(self, asset: str) -> None:
         self.name = "deferred"
         self.asset = asset
+        self.hole_micro = 0
         self.owed: dict[str, int] = {}
 
     @property
@@ -46,8 +48,9 @@ class DeferredClaims:
         return sum(self.owed.values())
 
     def issue(self, residual_micro: int, creditors: Mapping[str, int]) -> dict[str, int]:
-        """Adds a residual, shared by creditors' weights; each one's new claim. Raises BadNumber without creditors."""
-        if residual_micro == 0:
+        """Adds a residual, shared by creditors' weights; each one's new claim, none where nobody has a weight."""
+        self.hole_micro += residual_micro
+        if residual_micro == 0 or not any(creditors.values()):
             return {}
         new = {name: part for name, part in apportion_largest(residual_micro, creditors).items() if part}
         for name, part in new.items():
@@ -55,13 +58,13 @@ class DeferredClaims:
         return new
 
     def income(self, payer: str, amount_micro: int) -> tuple[int, tuple[Transfer, ...]]:
-        """Pays claims in proportion; what was used, and the transfers. No claim is ever overpaid."""
-        used = min(amount_micro, self.total_micro)
+        """Fills the hole; what was used, and the transfer. Claims fall in proportion, what is unclaimed with them."""
+        used = min(amount_micro, self.hole_micro)
         if used == 0:
             return 0, ()
-        moves: list[Transfer] = []
-        for name, part in apportion_largest(used, self.owed).items():
-            self.owed[name] -= part
-            moves += pay(payer, name, self.asset, part, "deferred claim")
-        self.owed = {name: left for name, left in self.owed.items() if left}
-        return used, tuple(moves)
+        left = self.total_micro * (self.hole_micro - used) // self.hole_micro
+        if self.owed:
+            kept = apportion_largest(left, self.owed)
+            self.owed = {name: part for name, part in kept.items() if part}
+        self.hole_micro -= used
+        return used, pay(payer, self.name, self.asset, used, "deferred claims")

@@ -294,7 +294,7 @@ class Closing:
         sign = -1 if order.lots > 0 else 1  # of what the account held
         for part in event.parts:
             nano = part.lots * order.price_nano
-            out.append(Delivery(self.account, part.party, order.symbol, sign * part.lots, "deleveraging"))
+            out.append(Delivery(self.account, part.party, order.symbol, sign * part.lots, "deleveraging", order.price_nano))
             if sign > 0:
                 out += pay(part.party, self.account, self.rules.asset, -(-nano // 1000), "deleveraging")
             else:

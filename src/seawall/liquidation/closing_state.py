@@ -34,13 +34,14 @@ class ClosingRules(msgspec.Struct, frozen=True, kw_only=True):
 class ClosingState(msgspec.Struct, frozen=True, kw_only=True):
     """All that a closing remembers. number: of the last event. version: rises with all that changes the account.
 
-    waiting: the command without an answer. spent_micro: what waves cost the funds so far. residual: symbols that
+    market: of the first look, whose tranche and bucket stand behind the account. waiting: the command without an answer. spent_micro: what waves cost the funds so far. residual: symbols that
     nobody can bear. look: the last one, its lots as fills have changed them.
     """
 
     number: int = 0
     now_ns: int = 0
     version: int = 0
+    market: str = ""
     stage: int = Stage.REST
     episode: int = 0
     sequence: int = 0
@@ -54,6 +55,11 @@ class ClosingState(msgspec.Struct, frozen=True, kw_only=True):
     spent_micro: int = 0
     residual: tuple[str, ...] = ()
     look: Look | None = None
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing of it is needed any more: no episode, nothing in the market, no auction."""
+        return self.stage == Stage.REST and not (self.orders or self.waiting or self.auction)
 
 
 def bankruptcy_losses(short_nano: int, positions: Sequence[tuple[int, int]]) -> list[int]:

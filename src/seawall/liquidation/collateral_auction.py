@@ -17,13 +17,12 @@ from seawall.liquidation.auction_house import FUND, House, ended
 from seawall.liquidation.auction_parts import Claims, Clock, share_out, timely_reward_micro
 from seawall.liquidation.auction_rules import CollateralRules, check_collateral_rules
 from seawall.liquidation.collateral_slices import Sale, needs_restart, sale_of, slice_of
-from seawall.liquidation.curves import RAY, price
+from seawall.liquidation.curves import price
 from seawall.liquidation.transfers import Delivery, pay
 
 __all__ = ["CollateralAuctions", "CollateralSale", "StartCollateral"]
 
 NANO_PER_MICRO = 1000
-RAY_PER_PPM = RAY // PPM
 
 
 class StartCollateral(msgspec.Struct, frozen=True, tag="start-collateral", kw_only=True):

@@ -2,7 +2,9 @@
 
 Each market's price gets worse with size, so the best split is the one where every market that trades stops at the
 same net price. That price is found by bisection on `Route.depth`; the few lots that sit exactly at it go to the
-markets in the order given. The split is then quoted against every market alone, and the better of them all is taken:
+markets in the order given. A lot is not a bit of one, though: in a thin market it moves the price by percents. So single
+lots then change markets for as long as that is better: proceeds are concave in each market's lots, and where no exchange
+of one lot helps, no split does. The split is quoted against every market alone as well, and the better of them all taken:
 rounding can never make the router worse than its best single market.
 
 Impact aware: if selling moves the mark by which other lots (the rest of the same account, or accounts close to their
@@ -21,6 +23,9 @@ from seawall.core.units import LOT_VALUE_NANO_MAX
 from seawall.liquidation.routes.route import SELL, Fill, Route, check_order, no_worse
 
 __all__ = ["Leg", "Routed", "plan", "route", "shadowed", "split"]
+
+ROUNDING_MICRO = 2
+"""Each of two quotes is rounded by less than a micro, before and after."""
 
 
 class Leg(msgspec.Struct, frozen=True):
@@ -66,7 +71,7 @@ def split(routes: Sequence[Route], side: int, lots: int, limit_nano: int | None 
     total = min(lots, sum(room))
     if not total:
         return [0] * len(routes)
-    equal = _equalised(routes, side, total, worst, room)
+    equal = _exchanged(routes, side, _equalised(routes, side, total, worst, room), room)
     alone = [[total if i == j else 0 for j in range(len(routes))] for i, most in enumerate(room) if most >= total]
     # `max` keeps the first of equals: the equalised split
     return max([equal, *alone], key=lambda sizes: _proceeds(routes, side, sizes))
@@ -98,6 +103,21 @@ def _equalised(routes: Sequence[Route], side: int, total: int, worst: int, room:
             sizes[i] += part
             left -= part
     return sizes
+
+
+def _exchanged(routes: Sequence[Route], side: int, sizes: list[int], room: list[int]) -> list[int]:
+    """Moves single lots to where they fetch more, by more than the rounding of the two quotes, until none does."""
+    sizes = list(sizes)
+    fetched = [r.quote(side, n).proceeds_micro for r, n in zip(routes, sizes)]
+    while True:
+        gains = {i: r.quote(side, sizes[i] + 1).proceeds_micro - fetched[i] for i, r in enumerate(routes) if sizes[i] < room[i]}
+        losses = {i: fetched[i] - r.quote(side, sizes[i] - 1).proceeds_micro for i, r in enumerate(routes) if sizes[i]}
+        pairs = [(gains[to] - losses[of], to, of) for to in gains for of in losses if to != of]
+        if not pairs or max(pairs)[0] <= ROUNDING_MICRO:
+            return sizes
+        _, to, of = max(pairs)
+        fetched[to], fetched[of] = fetched[to] + gains[to], fetched[of] - losses[of]
+        sizes[to], sizes[of] = sizes[to] + 1, sizes[of] - 1
 
 
 def shadowed(

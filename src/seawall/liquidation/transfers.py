@@ -24,13 +24,17 @@ class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
 
 
 class Delivery(msgspec.Struct, frozen=True, tag="delivery"):
-    """lots of an instrument (negative: a short) from payer to payee, and why; its cash side is a Transfer."""
+    """lots of an instrument (negative: a short) from payer to payee, and why; its cash side is a Transfer.
+
+    price_nano: of a lot, at which the payee's books enter it.
+    """
 
     payer: str
     payee: str
     instrument: str
     lots: int
     cause: str
+    price_nano: int = 0
 
 
 def pay(payer: str, payee: str, asset: str, amount_micro: int, cause: str) -> tuple[Transfer, ...]:

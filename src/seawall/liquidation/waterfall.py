@@ -122,10 +122,8 @@ def settle_shortfall(
         events.append(LayerUsed(source.layer, source.name, left, capacity, paid, left - paid, why))
         moves += transfers
         left -= paid
-    owed: dict[str, int] = {}
+    owed = claims.issue(left, creditors)
     if left:
-        if any(creditors.values()):
-            owed = claims.issue(left, creditors)
         events.append(LayerUsed(Layer.DEFERRED, claims.name, left, left, 0, left, "residual"))
         # the venue's liability in figures: the account of claims goes into debt, the debtor is at zero
         moves += pay(claims.name, debtor, claims.asset, left, "residual of a waterfall")

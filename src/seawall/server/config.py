@@ -15,14 +15,17 @@ import msgspec
 from msgspec import Meta
 
 from seawall.core.errors import InputError, UnreadableFile
+from seawall.server.closing.table import ClosingTable
 from seawall.server.reading import convert
 
 __all__ = [
     "BoardConfig",
     "DashboardConfig",
+    "DepthTable",
     "FundingTable",
     "JournalConfig",
     "LimitsConfig",
+    "LiquidatorTable",
     "ListenConfig",
     "StreamConfig",
     "VenueConfig",
@@ -144,6 +147,42 @@ class DashboardConfig(_Table, frozen=True, kw_only=True):
     nice: Annotated[int, Meta(ge=0, le=19)] = 10
 
 
+class DepthTable(_Table, frozen=True, kw_only=True):
+    """What an underlying's markets are taken to absorb: notional (whole units of the settlement currency) until the price has moved
+    by so many ppm, both rising."""
+
+    moves_ppm: Annotated[list[Annotated[int, Meta(ge=1, le=999_999)]], Meta(min_length=1, max_length=64)]
+    notional: Annotated[list[Annotated[int, Meta(ge=0, le=10**12)]], Meta(min_length=1, max_length=64)]
+
+
+class LiquidatorTable(_Table, frozen=True, kw_only=True):
+    """How a service works on the accounts that it closes, where the venue has terms for that; may change at every start.
+
+    beat_ms, budget_ms: it looks around so often, and works at most so long before everybody else has the loop again. look_s: an
+    account in an episode is looked at so often where nothing happens to it. order_s: after so long an order that nobody executes at
+    any cost is asked back; confirm_s: and one that was asked back is over. stale_s: age of a price at which its bucket's auctions
+    stop (0: never). minimum, full_below, step: least notional of an order, of an account below which all is closed at once, and
+    most in one step (0: no such rule), whole units; share_ppm: most of a position in one step. slippage_ppm: what
+    closing is taken to cost where no depth is said. gain_limit_ppm: most that a slice may make others sell, of itself, where depth is
+    said. winners_max: most accounts that a haircut is spread over.
+    """
+
+    beat_ms: Annotated[float, Meta(ge=1, le=10_000)] = 50.0
+    budget_ms: Annotated[float, Meta(gt=0, le=1_000)] = 3.0
+    look_s: Annotated[float, Meta(ge=0.01, le=3_600)] = 1.0
+    order_s: Seconds = 30.0
+    confirm_s: Seconds = 15.0
+    stale_s: Annotated[float, Meta(ge=0, le=86_400)] = 30.0
+    minimum: Annotated[int, Meta(ge=0, le=10**9)] = 10
+    full_below: Annotated[int, Meta(ge=0, le=10**9)] = 100
+    step: Annotated[int, Meta(ge=0, le=10**12)] = 0
+    share_ppm: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_000_000
+    slippage_ppm: Annotated[int, Meta(ge=1, le=999_999)] = 10_000
+    gain_limit_ppm: Annotated[int, Meta(ge=0, le=1_000_000)] = 500_000
+    winners_max: Annotated[int, Meta(ge=0, le=100_000)] = 2_000
+    depth: dict[str, DepthTable] = {}
+
+
 class VenueConfig(_Table, frozen=True, kw_only=True):
     """The whole file. `root`: the folder that its paths are relative to."""
 
@@ -154,6 +193,8 @@ class VenueConfig(_Table, frozen=True, kw_only=True):
     limits: LimitsConfig = LimitsConfig()
     stream: StreamConfig = StreamConfig()
     dashboard: DashboardConfig = DashboardConfig()
+    closing: ClosingTable | None = None
+    liquidator: LiquidatorTable = LiquidatorTable()
     log: Literal["debug", "info", "warning", "error"] = "info"
     root: str = ""
 

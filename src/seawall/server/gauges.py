@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from seawall.liquidation.closing_events import Stage
+from seawall.server.closing.said import stage_text
 from seawall.server.metrics import Gauge
 
 if TYPE_CHECKING:
@@ -37,7 +40,27 @@ def gauges(desk: Desk) -> Iterator[Gauge]:
     yield _one("seawall_stream_messages", "Messages published on the stream.", desk.hub.head)
     yield _one("seawall_sockets", "Open WebSockets.", sum(desk.sockets.values()))
     yield _one("seawall_keys_problem", "1 while the file of keys cannot be read.", float(bool(desk.keys.problem)))
+    yield from _closing(service)
     yield _one("seawall_started_seconds", "When the process started, seconds since 1970.", desk.metrics.started_ns / 1e9)
+
+
+def _closing(service: Any) -> Iterator[Gauge]:
+    """Of a venue that closes failed accounts."""
+    liquidator, desk = service.liquidator, service.clearing.desk
+    if liquidator is None or desk is None:
+        return
+    stages = Counter(stage_text(each.state.stage) for each in desk.closings.values())
+    words = "Accounts that are being closed, by stage."
+    yield "seawall_closings", words, [({"stage": stage_text(stage)}, float(stages[stage_text(stage)])) for stage in Stage]
+    yield _one("seawall_closings_waiting", "Accounts that wait for a look.", len(liquidator.schedule))
+    yield _one("seawall_closing_refused", "Looks and clocks of closings that were refused since the start.", liquidator.refused)
+    yield _one("seawall_auctions", "Auctions that run.", len(desk.house.sales))
+    yield _one("seawall_auctions_breaker", "Level of the auctions' circuit breaker.", desk.house.breaker.level)
+    words = "1 while a bucket's prices are stale and its auctions stand."
+    yield "seawall_bucket_stale", words, [({"bucket": name}, float(name in desk.house.stale)) for name in desk.layers.vaults]
+    totals = service.narrator.totals
+    words = "What layers of the waterfall have borne since the start, micro."
+    yield "seawall_waterfall_micro", words, [({"layer": layer.name.lower()}, float(paid)) for layer, paid in totals.items()]
 
 
 def _one(name: str, words: str, value: float) -> Gauge:

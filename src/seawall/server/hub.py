@@ -23,8 +23,8 @@ from seawall.server.config import StreamConfig
 
 __all__ = ["CHANNELS", "BEHIND", "CLOSING", "REVOKED", "Dropped", "Hub", "Subscription", "parse_channels"]
 
-CHANNELS = ("decision", "account", "price", "parameters", "system")
-ABOUT_AN_ACCOUNT = ("decision", "account")
+CHANNELS = ("decision", "account", "price", "parameters", "system", "liquidation")
+ABOUT_AN_ACCOUNT = ("decision", "account", "liquidation")
 
 BEHIND = 4008  # close codes of the WebSocket: too slow
 REVOKED = 4001  # the key opens nothing any more

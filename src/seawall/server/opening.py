@@ -29,6 +29,7 @@ from seawall.ledger.chart import GENESIS
 from seawall.ledger.funding import FundingRule
 from seawall.market.market import Market
 from seawall.server import requests as wire
+from seawall.server.closing.table import closing_terms
 from seawall.server.config import VenueConfig
 from seawall.server.records import SCHEMA, decode
 from seawall.server.service import Service, ServiceConfig
@@ -58,10 +59,11 @@ async def open_service(config: VenueConfig) -> Service:
     new, marker = _is_new(folder), folder / MARKER
     requests = opening_requests(config, time.time_ns()) if new else None
     service = await Service.open(service_config(config, new))
+    own = len(GENESIS) + len(service.clearing.genesis.parties())
     try:
         if marker.exists() and _written(folder) == _read_marker(marker).requests:
             _take_away(marker)  # all that was missing
-        elif marker.exists() or len(service.clearing.ledger.state.names) == len(GENESIS):
+        elif marker.exists() or len(service.clearing.ledger.state.names) == own:
             await _write_opening(service, requests or opening_requests(config, time.time_ns()), marker)
     except BaseException:
         await service.close()
@@ -132,6 +134,7 @@ def service_config(config: VenueConfig, new: bool) -> ServiceConfig:
         snapshot_every_records=journal.snapshot_every_records,
         snapshot_on_close=journal.snapshot_on_close,
         clock_every_s=config.venue.clock_every_s,
+        liquidator=config.liquidator,
     )
 
 
@@ -213,4 +216,5 @@ def _genesis(config: VenueConfig) -> Genesis:
         funding={name: FundingRule(**msgspec.structs.asdict(rule)) for name, rule in venue.funding.items()},
         hysteresis_ppm=venue.hysteresis_ppm,
         keys_ns=venue.idempotency_s * SECOND_NS,
+        closing=None if config.closing is None else closing_terms(config.closing),
     )

@@ -1,6 +1,6 @@
 """Journal records: who wrote, under which idempotency key, what, and what was decided by it, as one MessagePack array each.
 
-    [family, key_id, key, event(, facts)]        0: genesis, 1: ledger event, 2: market or order, 3: ticks, 4: marks
+    [family, key_id, key, event(, facts)]    0: genesis, 1: ledger event or step of closing, 2: market or order, 3: ticks, 4: marks
 
 Ledger events and ticks are arrays (`ledger/events.py`, `engine/clearing_events.py`), the others maps by field name; a
 genesis is a map. key_id: the API key that wrote, "" for the service itself. facts: an array (`engine/facts.py`); left out where
@@ -17,7 +17,7 @@ import msgspec
 
 from seawall.core.errors import UnreadableFile
 from seawall.core.events import Cancel, Clock, Order, Parameters, Surface
-from seawall.engine.clearing_events import ClearingEvent, Marks, Ticks
+from seawall.engine.clearing_events import ClearingEvent, ClosingStep, Marks, Ticks
 from seawall.engine.facts import Facts, usual_versions
 from seawall.engine.genesis import Genesis
 from seawall.journal import Schema
@@ -38,7 +38,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 _Market = Surface | Parameters | Clock | Order | Cancel
 _DECODERS: dict[int, Any] = {
     GENESIS: msgspec.msgpack.Decoder(Genesis),
-    LEDGER: msgspec.msgpack.Decoder(LedgerEvent),
+    LEDGER: msgspec.msgpack.Decoder(LedgerEvent | ClosingStep),
     MARKET: msgspec.msgpack.Decoder(_Market),
     TICKS: msgspec.msgpack.Decoder(Ticks),
     MARKS: msgspec.msgpack.Decoder(Marks),

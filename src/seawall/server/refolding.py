@@ -7,6 +7,7 @@ goes through the engine, event by event; there what records say is compared with
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -118,10 +119,10 @@ class Refolding:
         refold, before = self._refold, self.sequence
         if self._bulk is None:
             self._bulk = BulkFold(refold.ledger, self._keep)
-        self._run = _Run(batch, first, until, before)
         table = batch.table[first:until]
-        at_ns, versions = table[:, AT_NS].copy(), self._run.versions
         others = np.flatnonzero(table[:, FAMILY] != EVENT_FAMILY)
+        self._run = _Run(batch, first, until, before, others.tolist())
+        at_ns, versions = table[:, AT_NS].copy(), self._run.versions
         ledger = np.flatnonzero(table[:, FAMILY] == EVENT_FAMILY)
         if len(ledger):
             low, high = table[ledger[0], PLACE], table[ledger[-1], PLACE] + 1
@@ -129,9 +130,9 @@ class Refolding:
             self._run.ledger = first + ledger
             events = memoryview(batch.events)[ends[low] : ends[high]]
             self._bulk.apply_packed(events, batch.sizes[low:high], self._other)
-        for k in others.tolist():
-            event, facts = self._by_hand(first + k)
-            at_ns[k], versions[k] = event.at_ns, facts.versions
+        self._run.others(len(table), self._by_hand)
+        for k, (event_at_ns, moved) in self._run.done.items():
+            at_ns[k], versions[k] = event_at_ns, moved
         for k in np.flatnonzero(table[:, FACTS]).tolist():
             said = facts_in(batch.data[table[k, FACTS] : table[k, FACTS_END]], self._words(before + 1 + k))
             if said is None:
@@ -173,8 +174,9 @@ class Refolding:
         return record.event, record.facts
 
     def _other(self, place: int) -> None:
-        """A ledger event that is not done in bulk."""
+        """A ledger event that is not done in bulk. Orders and prices before it count: a step of closing cancels orders."""
         k = int(self._run.ledger[place])
+        self._run.others(k - self._run.first, self._by_hand)
         self._run.versions[k - self._run.first] = self._by_hand(k)[1].versions
 
     def _keep(self, keyed: Array, lines: Array) -> None:
@@ -220,12 +222,22 @@ class Refolding:
 
 class _Run:
     """Records first to until − 1 of a batch; before: the sequence before the first; ledger: which are ledger events;
-    versions: by how many each moved the market version."""
+    versions: by how many each moved the market version; done: of other records, by place in the run, (time, versions)."""
 
-    def __init__(self, batch: Unwrapped, first: int, until: int, before: int) -> None:
+    def __init__(self, batch: Unwrapped, first: int, until: int, before: int, others: list[int]) -> None:
         self.batch, self.first, self.until, self.before = batch, first, until, before
+        self.done: dict[int, tuple[int, int]] = {}
+        self._others = deque(others)
         self.ledger = np.zeros(0, np.int64)
         self.versions = np.ones(until - first, np.int64)
+
+
+    def others(self, until: int, by_hand: Callable[[int], tuple[Any, Facts]]) -> None:
+        """Applies those records before place `until` of the run that are no ledger events."""
+        while self._others and self._others[0] < until:
+            k = self._others.popleft()
+            event, facts = by_hand(self.first + k)
+            self.done[k] = event.at_ns, facts.versions
 
 
 class _Told:

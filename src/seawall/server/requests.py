@@ -14,13 +14,21 @@ import msgspec
 
 __all__ = [
     "Accrue",
+    "Bid",
+    "Breaker",
     "Cancel",
     "Charge",
     "Clock",
+    "Collect",
+    "Commit",
     "Cover",
     "Deposit",
+    "Executed",
+    "Exit",
     "Expire",
     "Fill",
+    "Flatten",
+    "Fund",
     "Funding",
     "Marks",
     "OpenAccount",
@@ -28,12 +36,15 @@ __all__ = [
     "Order",
     "Parameters",
     "Premium",
+    "Reduce",
     "Request",
+    "Restart",
     "SetState",
     "Settle",
     "Surface",
     "Ticks",
     "Transfer",
+    "Unload",
     "Withdraw",
 ]
 
@@ -207,6 +218,99 @@ class Settle(_Wire, frozen=True, kw_only=True):
     account: str
 
 
+class Reduce(_Wire, frozen=True, kw_only=True):
+    """The owner of an account that is being closed closes some of a position himself: quantity against what is held, at any price,
+    or at `limit` or better."""
+
+    account: str
+    instrument: str
+    quantity: str
+    limit: str = ""
+
+
+class Flatten(_Wire, frozen=True, kw_only=True):
+    """The owner closes everything; once in an episode."""
+
+    account: str
+
+
+class Executed(_Wire, frozen=True, kw_only=True):
+    """An order of a closing traded `quantity` (the account's, signed) against `maker` at a price of one unit, or is over (`done`); a
+    quantity of 0 that is done confirms a withdrawal."""
+
+    account: str
+    order: str
+    maker: str = ""
+    quantity: str = "0"
+    price: str = ""
+    done: bool = False
+
+
+class Unload(_Wire, frozen=True, kw_only=True):
+    """A position that the providers of a bucket inherited was traded away: `quantity` bought (sold, where negative) from `maker`."""
+
+    bucket: str
+    instrument: str
+    maker: str
+    quantity: str
+    price: str
+
+
+class Bid(_Wire, frozen=True, kw_only=True):
+    """For a share (0.25: a quarter) of what an auction has left, with a limit for all of it: the most that is paid, or where
+    the bidder is paid minus the least. version: of the auction that the bidder saw."""
+
+    auction: int
+    bidder: str
+    share: str
+    limit: str
+    version: int
+
+
+class Restart(_Wire, frozen=True, kw_only=True):
+    """A keeper starts an auction again whose time is over."""
+
+    auction: int
+    keeper: str
+
+
+class Commit(_Wire, frozen=True, kw_only=True):
+    """A provider puts money behind a bucket."""
+
+    bucket: str
+    provider: str
+    amount: str
+
+
+class Exit(_Wire, frozen=True, kw_only=True):
+    """A provider asks for money back; it is paid when the cooldown ends, at what it is then worth."""
+
+    bucket: str
+    provider: str
+    amount: str
+
+
+class Collect(_Wire, frozen=True, kw_only=True):
+    """A provider takes what he has earned."""
+
+    bucket: str
+    provider: str
+
+
+class Fund(_Wire, frozen=True, kw_only=True):
+    """The venue puts money of `source` behind a market, or into the global fund where none is named."""
+
+    amount: str
+    market: str = ""
+    source: str = "insurance"
+
+
+class Breaker(_Wire, frozen=True, kw_only=True):
+    """The auctions' circuit breaker: 0: all is allowed; 1: no start; 2: no restart; 3: no bids."""
+
+    level: int
+
+
 class Clock(_Wire, frozen=True, kw_only=True):
     """Nothing but the passing of time."""
 
@@ -232,5 +336,16 @@ Request = (
     | Accrue
     | Expire
     | Settle
+    | Reduce
+    | Flatten
+    | Executed
+    | Unload
+    | Bid
+    | Restart
+    | Commit
+    | Exit
+    | Collect
+    | Fund
+    | Breaker
     | Clock
 )

@@ -19,7 +19,7 @@ import numpy as np
 
 from seawall.core.errors import InputError, JournalStopped, invariant
 from seawall.engine.clearing import Clearing
-from seawall.engine.clearing_events import ClearingEvent, Outcome
+from seawall.engine.clearing_events import ClearingEvent, ClosingStep, Outcome
 from seawall.engine.decision import Decision, Verdict
 from seawall.engine.facts import facts_of
 from seawall.engine.genesis import Genesis
@@ -29,6 +29,9 @@ from seawall.ledger.chart import CLEARING, OUTSIDE, ROUNDING
 from seawall.ledger.events import Receipt
 
 from . import requests as wire
+from .closing.liquidator import Liquidator
+from .closing.said import Narrator
+from .config import LiquidatorTable
 from .looking import Looking
 from .outbox import Outbox, Unavailable
 from .records import SCHEMA, encode, with_facts
@@ -49,7 +52,8 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     whichever comes first, 0: never; snapshot_on_close: and at a graceful end. clock_every_s: where nothing else came
     for so long, the time is recorded as an event, so that options decay and glides move; 0: never. asked: of so many records
     at the end of the log the engine decides again at a start what they say. wrap: something around the journal's backend,
-    such as a slow or failing disk (`Journal.open`).
+    such as a slow or failing disk (`Journal.open`). liquidator: how it works on
+    accounts that it closes, where the genesis has terms for that; None: it does not, and somebody else records the steps.
     """
 
     folder: Path
@@ -64,11 +68,13 @@ class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
     clock_every_s: float = 1.0
     asked: int = ASKED
     wrap: Any = None
+    liquidator: LiquidatorTable | None = LiquidatorTable()
 
 
 class Written(msgspec.Struct, frozen=True):
     """What a write did, durably. sequence: of its record, 0 where margin refused it and nothing was recorded;
-    repeated: its idempotency key was used before by the same request, and this is what happened then."""
+    repeated: its idempotency key was used before by the same request, and this is what happened then. closing: what the
+    closing desk said to it."""
 
     sequence: int
     at_ns: int
@@ -76,10 +82,11 @@ class Written(msgspec.Struct, frozen=True):
     verdict: Verdict | None = None
     decisions: tuple[Decision, ...] = ()
     repeated: bool = False
+    closing: tuple[Any, ...] = ()
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What listeners hear, after it is durable. type: "decision", "account", "price", "parameters" or "system"."""
+    """What listeners hear, after it is durable. type: "decision", "account", "price", "parameters", "liquidation" or "system"."""
 
     type: str
     sequence: int
@@ -115,6 +122,13 @@ class Service(Looking):
             self._feed.everything()
             self._feed.beat(clock())
         self._tending = asyncio.create_task(self._tend(), name="tending")
+        self.narrator = Narrator(clearing)
+        self.liquidator: Liquidator | None = None
+        self._closing: asyncio.Task[None] | None = None
+        if clearing.desk is not None and config.liquidator is not None:
+            table = config.liquidator
+            self.liquidator = Liquidator(clearing, table, self.step, self._tell_closing, clock, lambda: self._seen)
+            self._closing = asyncio.create_task(self.liquidator.run(), name="closing")
 
     @classmethod
     async def open(cls, config: ServiceConfig, clock: Callable[[], int] = time.time_ns) -> Service:
@@ -148,6 +162,10 @@ class Service(Looking):
             await self._outbox.wait(self.clearing.sequence if written.repeated else written.sequence)
         return written
 
+    def now_ns(self) -> int:
+        """The service's clock, which never goes back behind its last event."""
+        return max(self._clock(), self.clearing.at_ns)
+
     async def write_all(self, some: Sequence[wire.Request], *, key_id: str = "") -> list[Written]:
         """Requests in order, one wait for the disk for all of them; those before one that raises are applied."""
         done = [self._apply(request, key_id, "") for request in some]
@@ -160,9 +178,18 @@ class Service(Looking):
 
     def _apply(self, request: wire.Request, key_id: str, idempotency: str) -> Written:
         self._refuse_if_unable()
+        if self.liquidator is not None and isinstance(request, wire.Reduce | wire.Flatten):
+            self.liquidator.ahead(request.account)
+        return self._apply_event(event_of(self.clearing, request, self.now_ns()), request, key_id, idempotency)
+
+    def step(self, what: Any) -> Written:
+        """Records a step of closing that the service itself makes, now. Raises as `write`, but waits for nothing."""
+        self._refuse_if_unable()
+        return self._apply_event(ClosingStep(at_ns=self.now_ns(), what=what), None, "", "")
+
+    def _apply_event(self, event: ClearingEvent, request: wire.Request | None, key_id: str, idempotency: str) -> Written:
         clearing = self.clearing
-        at_ns = max(self._clock(), clearing.at_ns)
-        event = event_of(clearing, request, at_ns)
+        at_ns = event.at_ns
         record = encode(event, key_id, idempotency)
         self._refuse_if_unable(len(record))
         try:
@@ -177,7 +204,11 @@ class Service(Looking):
         )
         if outcome.sequence and not outcome.repeated:
             self._record(with_facts(record, event, facts_of(clearing, event, outcome)), outcome.sequence)
-            self._show(request, event, outcome, key_id)
+            told = self._show(request, event, outcome, key_id)
+            if self.liquidator is not None:
+                self.liquidator.heard(event, outcome)
+            if told:
+                return msgspec.structs.replace(answer, closing=told)
         return answer
 
     def _record(self, record: bytes, sequence: int) -> None:
@@ -191,8 +222,9 @@ class Service(Looking):
         if self._broken:
             raise Unavailable(f"the service has found a defect in itself and takes no more writes: {self._broken}")
         self._outbox.check()
-        if self._tending.done() and not self._tending.cancelled():
-            self._tending.result()
+        for task in (self._tending, self._closing):
+            if task is not None and task.done() and not task.cancelled():
+                task.result()
         try:
             self.journal.refuse_if_unable(size)
         except JournalStopped as error:
@@ -204,9 +236,11 @@ class Service(Looking):
         """From now on `hear` is called with every message, in order, once it is durable. It must not block or raise."""
         self._listeners.append(hear)
 
-    def _show(self, request: wire.Request, event: ClearingEvent, outcome: Outcome, key_id: str) -> None:
-        """What is to be seen of an event, made now and let go when it is durable."""
-        messages = self._messages(request, outcome, event.at_ns, key_id)
+    def _show(
+        self, request: wire.Request | None, event: ClearingEvent, outcome: Outcome, key_id: str
+    ) -> tuple[dict[str, Any], ...]:
+        """What is to be seen of an event, made now and let go when it is durable; of it what the closing desk said."""
+        messages = self._messages(request, event, outcome, key_id)
         shows: list[Callable[[], None]] = []
         if self._feed is not None:
             shows += self._rows(self._feed, outcome)
@@ -214,6 +248,7 @@ class Service(Looking):
             shows.append(lambda: self._tell(messages))
         if shows:
             self._outbox.put(outcome.sequence, *shows)
+        return tuple(message.data for message in messages if message.type == "liquidation")
 
     def _tell(self, messages: list[Message]) -> None:
         for message in messages:
@@ -234,9 +269,15 @@ class Service(Looking):
             shows.append(lambda: feed.board.write(rows, values))
         return shows
 
-    def _messages(self, request: wire.Request, outcome: Outcome, at_ns: int, key_id: str) -> list[Message]:
+    def _tell_closing(self, data: dict[str, Any]) -> None:
+        """Something on the stream that is no event of its own, when all before it is durable."""
+        message = Message("liquidation", self.clearing.sequence, self.clearing.at_ns, data)
+        self._outbox.put(self.clearing.sequence, lambda: self._tell([message]))
+
+    def _messages(self, request: wire.Request | None, event: ClearingEvent, outcome: Outcome, key_id: str) -> list[Message]:
+        at_ns = event.at_ns
         found: list[tuple[str, dict[str, Any]]] = []
-        cause = request.__struct_config__.tag
+        cause = "closing" if request is None else request.__struct_config__.tag
         match request:
             case wire.Ticks() | wire.Marks():
                 source = request.source or key_id
@@ -262,6 +303,7 @@ class Service(Looking):
                 ("account", {"account": name, "cause": cause, "postings": lines}) for name, lines in by_account.items()
             ]
         found += [("decision", msgspec.to_builtins(decision)) for decision in outcome.decisions]
+        found += [("liquidation", data) for data in self.narrator.tell(event, outcome)]
         return [Message(kind, outcome.sequence, at_ns, data) for kind, data in found]
 
     # -- by itself -----------------------------------------------------------------------------
@@ -322,9 +364,10 @@ class Service(Looking):
 
     async def close(self) -> None:
         """Waits for what was taken, takes a snapshot, lets go of the journal. Safe to call twice."""
-        if not self._tending.done():
-            self._tending.cancel()
-            await asyncio.wait([self._tending])
+        for task in (self._closing, self._tending):
+            if task is not None and not task.done():
+                task.cancel()
+                await asyncio.wait([task])
         with contextlib.suppress(Unavailable):
             await self._outbox.wait(self.clearing.sequence)
             if self.config.snapshot_on_close and not self._broken:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from seawall.core import events as core_events
-from seawall.core.errors import BadNumber, InputError, UnknownInstrument, show
+from seawall.core.errors import InputError, UnknownInstrument, show
 from seawall.core.times import SECOND_NS
-from seawall.core.units import NANO, PPM, format_decimal, parse_decimal, parse_positive, to_int_exact
+from seawall.core.units import NANO, PPM, parse_decimal, parse_positive, to_int_exact
 from seawall.engine.clearing import Clearing
 from seawall.engine.clearing_events import ClearingEvent, Marks, Ticks, pack_ticks
 from seawall.ledger import events as ledger_events
 from seawall.ledger.doors import asset_of
 
 from . import requests as wire
+from .closing.turning import CLOSING_TURNS
+from .quantities import instrument_of, lot_price
 
 __all__ = ["event_of"]
 
@@ -37,36 +38,19 @@ def _amount(clearing: Clearing, asset: str, text: str) -> tuple[str, int]:
     return name, to_int_exact(parse_positive(text, "amount"), 10**decimals, "amount")
 
 
-def _instrument(clearing: Clearing, symbol: str, place: str = "instrument") -> Any:
-    instrument = clearing.engine.watch.desk.base.instruments.get(symbol)
-    if instrument is None:
-        raise UnknownInstrument(place, show(symbol), "an instrument of the market")
-    return instrument
-
-
-def _lot_price(instrument: Any, text: str, place: str = "price") -> int:
-    """Nano per lot of a price per unit; refused where that is not whole."""
-    price = parse_positive(text, place)
-    exact = Fraction(price) * Fraction(instrument.lot) * NANO
-    if exact.denominator != 1:
-        expected = f"a price that is whole nano per lot of {format_decimal(instrument.lot)}"
-        raise BadNumber(place, show(text), expected)
-    return exact.numerator
-
-
 def _ppm(text: str, place: str) -> int:
     return to_int_exact(parse_decimal(text, place), PPM, place)
 
 
 def _fill(clearing: Clearing, it: wire.Fill, at_ns: int) -> ledger_events.Trade:
-    instrument = _instrument(clearing, it.instrument)
+    instrument = instrument_of(clearing, it.instrument)
     return ledger_events.Trade(
         at_ns=at_ns,
         maker=it.maker,
         taker=it.taker,
         instrument=it.instrument,
         lots=instrument.lots_of(it.quantity),
-        price_nano=_lot_price(instrument, it.price),
+        price_nano=lot_price(instrument, it.price),
         maker_fee_ppm=_ppm(it.maker_fee, "maker_fee"),
         taker_fee_ppm=_ppm(it.taker_fee, "taker_fee"),
         fees=it.fees,
@@ -111,9 +95,9 @@ def _premium(clearing: Clearing, it: wire.Premium, at_ns: int) -> ledger_events.
 
 
 def _funding(clearing: Clearing, it: wire.Funding, at_ns: int) -> ledger_events.Funding:
-    instrument = _instrument(clearing, it.instrument)
+    instrument = instrument_of(clearing, it.instrument)
     if it.price:
-        price_nano = _lot_price(instrument, it.price)
+        price_nano = lot_price(instrument, it.price)
     else:
         legs = clearing.engine.watch.desk.base.legs.leg_of[it.instrument]
         price_nano = sum(clearing.engine.watch.mark_nano(leg) for leg in legs)
@@ -121,9 +105,9 @@ def _funding(clearing: Clearing, it: wire.Funding, at_ns: int) -> ledger_events.
 
 
 def _expire(clearing: Clearing, it: wire.Expire, at_ns: int) -> ledger_events.Expire:
-    instrument = _instrument(clearing, it.instrument)
+    instrument = instrument_of(clearing, it.instrument)
     price = parse_decimal(it.price, "price")
-    price_nano = 0 if price == 0 else _lot_price(instrument, it.price)
+    price_nano = 0 if price == 0 else lot_price(instrument, it.price)
     return ledger_events.Expire(at_ns=at_ns, instrument=it.instrument, price_nano=price_nano)
 
 
@@ -165,4 +149,5 @@ _TURNS: dict[type, Callable[..., Any]] = {
     wire.Expire: _expire,
     wire.Settle: _same(ledger_events.Settle, "account"),
     wire.Clock: _same(core_events.Clock),
+    **CLOSING_TURNS,
 }

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from seawall.core.errors import InputError
 from seawall.margin.conform.reading import BadVector
+
+T = TypeVar("T")
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -99,6 +102,21 @@ class Check:
         self.compared += 1
         if type(expected) is not type(found) or expected != found:
             self._fail(field, expected, found, "exact")
+
+    def refuses(self, wanted: bool, work: Callable[[], T]) -> T | None:
+        """What `work` gives; None where it is refused with an InputError. Whether it is must be as wanted."""
+        try:
+            found = work()
+        except BadVector:
+            raise
+        except InputError as error:
+            self.exact("error", wanted, True)
+            if not wanted:
+                self.exact("error text", "none", str(error))
+            return None
+        if wanted:
+            self.exact("error", True, False)
+        return found
 
     def close(self, field: str, expected: float, found: float, relative: float, absolute: float = 0.0) -> None:
         """|found - expected| <= relative · |expected| + absolute, and finite."""

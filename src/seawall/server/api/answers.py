@@ -93,6 +93,7 @@ class WrittenView(msgspec.Struct, frozen=True):
     postings: tuple[PostingView, ...]
     verdict: VerdictView | None
     decisions: tuple[DecisionView, ...]
+    closing: tuple[dict[str, Any], ...] = ()
 
 
 class CrossingView(msgspec.Struct, frozen=True):
@@ -256,4 +257,5 @@ def written_view(written: Any) -> WrittenView:
         postings=tuple(PostingView(x.account, x.part, x.unit, x.amount, x.instrument) for x in lines),
         verdict=verdict_view(written.verdict) if written.verdict is not None else None,
         decisions=tuple(decision_view(one) for one in written.decisions),
+        closing=tuple(written.closing),
     )

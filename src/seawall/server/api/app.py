@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from seawall.core.errors import SeawallError
-from seawall.server.api import accounts, book, looking, sockets, writing
+from seawall.server.api import accounts, book, closing, looking, sockets, writing
 from seawall.server.api.desk import Desk
 from seawall.server.api.document import describe
 from seawall.server.api.errors import Refusal, failure_of
@@ -40,13 +40,15 @@ def make_app(config: VenueConfig, service: Service, hub: Hub, keys: Keys, metric
     limits = config.limits
     buckets = Buckets(limits.requests_per_s, limits.burst)
     desk = Desk(config, service, hub, keys, buckets, metrics, {}, {"version": __version__}, Looks(service.clearing))
+    if service.liquidator is not None:
+        metrics.stages |= service.liquidator.stages
     app = FastAPI(
         title="Seawall", version=__version__, description=DESCRIPTION, openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False,
     )  # fmt: skip
     app.state.desk = desk
     facts: dict[str, Facts] = {}
-    for module in (accounts, writing, looking, book):
+    for module in (accounts, writing, looking, book, closing):
         routes = module.routes()
         app.include_router(routes.router)
         facts |= routes.facts

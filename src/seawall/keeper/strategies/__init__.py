@@ -1,0 +1,1 @@
+"""Strategies that come with the keeper: `value`, `market-maker` and `ranked`."""

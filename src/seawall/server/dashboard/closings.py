@@ -12,7 +12,7 @@ from typing import Any
 from seawall.server.dashboard.fold import RINGS, View
 from seawall.server.dashboard.source import ClosingSeen
 
-__all__ = ["CLOSINGS_MOST", "LAYERS", "STAGES", "Sections", "age_ms", "sections", "words_of"]
+__all__ = ["AUCTIONS_MOST", "CLOSINGS_MOST", "LAYERS", "STAGES", "Sections", "age_ms", "sections", "words_of"]
 
 STAGES = ("rescue", "selling", "auction", "backstop", "funds", "deleveraging")
 LAYERS = ("account", "proceeds", "tranche", "backstop", "fund", "deleveraging", "deferred")
@@ -49,7 +49,7 @@ def sections(seen: ClosingSeen) -> View:
         "closing": _whole(seen, auctions),
         "closings": {one["account"]: _closing(one) for one in closings},
         "auctions": {str(one["auction"]): _auction(one) for one in auctions[:AUCTIONS_MOST]},
-        "curves": {str(one["auction"]): _curve(one) for one in auctions[:AUCTIONS_MOST]},
+        "curves": {str(one["auction"]): _curve(one) for one in auctions[:AUCTIONS_MOST] if one["curve"]},
         "news": _news(seen),
     }
 
@@ -129,16 +129,28 @@ def _closing(one: dict[str, Any]) -> list[Any]:
 
 def _auction(one: dict[str, Any]) -> list[Any]:
     """[owner, bucket, insolvent, version, elapsed s, price, largest share, value, requirement, health, due, fresh, bids,
-    cash, positions, the largest of them, floor]."""
+    cash, positions, the largest of them, floor or None]."""
     legs = sorted(one["legs"], key=lambda leg: -abs(float(leg["quantity"]) * float(leg["mark"])))
     largest = [legs[0]["instrument"], legs[0]["quantity"]] if legs else ["", "0"]
     names = ("price", "share_most", "value", "requirement", "health")
-    floor = one["curve"][-1][1] if one["curve"] else one["price"]
     elapsed_s = round(float(one["elapsed_s"]), 1)
     return [
         one["owner"], one["bucket"], int(one["insolvent"]), one["version"], elapsed_s, *(one[name] for name in names),
-        int(one["due"]), int(one["fresh"]), one["bids"], one["cash"], len(legs), largest, floor,
+        int(one["due"]), int(one["fresh"]), one["bids"], one["cash"], len(legs), largest, _floor(one),
     ]  # fmt: skip
+
+
+def _floor(one: dict[str, Any]) -> float | None:
+    """The price at the end of the curve at present figures: the curve may be of a while ago, so only its shape is taken."""
+    points = [(float(seconds), float(price)) for seconds, price in one["curve"]]
+    if not points:
+        return None
+    price, elapsed_s = float(one["price"]), float(one["elapsed_s"])
+    after = next((k for k, (seconds, _) in enumerate(points) if seconds >= elapsed_s), len(points) - 1)
+    (s0, p0), (s1, p1) = points[max(after - 1, 0)], points[after]
+    share = min(max((elapsed_s - s0) / (s1 - s0), 0.0), 1.0) if s1 > s0 else 1.0
+    now = p0 + share * (p1 - p0)
+    return round(price * points[-1][1] / now, 2) if now else points[-1][1]
 
 
 def _curve(one: dict[str, Any]) -> list[list[float]]:

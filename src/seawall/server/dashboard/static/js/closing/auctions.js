@@ -109,12 +109,12 @@ export function auctionsPanel(app) {
   return {
     root,
     paint(view) {
-      const all = Object.entries(view.auctions).map(([number, row]) => auction(number, row)).filter((one) => view.curves[one.key]);
+      const all = Object.entries(view.auctions).map(([number, row]) => auction(number, row));
       all.sort((a, b) => b.requirement - a.requirement || a.number - b.number);
       for (const gone of [...curves.keys()].filter((number) => !(number in view.auctions))) curves.delete(gone);
       for (const one of all) {
         if (!curves.has(one.key)) curves.set(one.key, new Curve());
-        curves.get(one.key).set(one, view.curves[one.key]);
+        if (view.curves[one.key]) curves.get(one.key).set(one, view.curves[one.key]);
       }
       rows.set(all);
       const open = view.closing.auctions[0];

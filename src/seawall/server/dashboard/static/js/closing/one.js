@@ -59,13 +59,13 @@ export function closingPanel(name) {
       put(words[3], orders.length ? orders.map(([instrument, quantity, limit, lane]) => `${quantity} ${instrument} ${limit === null ? "at any price" : `within ${limit}`} (${lane})`).join("; ") : "none");
       const found_ = view.auctions[number];
       sold.hidden = heading.hidden = drawing.hidden = !found_;
-      if (!found_ || !view.curves[number]) return;
+      if (!found_) return;
       const one = auction(number, found_);
       const state = solvency(one);
       const texts = [`${state.text}${waits(one) ? `, ${waits(one)}` : ""}`, money(one.price), money(one.value), money(one.floor), best(one).text, money(one.requirement), whole(one.bids)];
       texts.forEach((text, k) => put(sale[k], text));
       attr(sale[0], "class", state.class);
-      draw(one, view.curves[number]);
+      if (view.curves[number]) draw(one, view.curves[number]);
     },
   };
 }

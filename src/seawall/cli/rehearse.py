@@ -89,5 +89,5 @@ def _print(found: dict[str, Any]) -> None:
     rows += [[name.replace("_", " "), f"{count:,}"] for name, count in found["by_status"].items()]
     rows += [["still being closed", f"{found['still_closing']:,}"]]
     rows += [[f"paid by {layer}", f"{float(paid):,.2f}"] for layer, paid in found["paid_by_layer"].items()]
-    rows += [[f"profit of {name}", str(totals.get("total", "not reported"))] for name, totals in found["keepers"].items()]
+    rows += [[f"profit of {name}", f"{float(totals['total']):,.2f}" if "total" in totals else "not reported"] for name, totals in found["keepers"].items()]
     output.print_table(["at the end of the crash", ""], [*rows, ["state hash", found["state_hash"][:16]]])

@@ -78,7 +78,7 @@ class Processes:
             client.open_account(name)
         client.deposit(MAKER, PLENTY)
         for name in KEEPERS:
-            client.deposit(name, str(max(it.committed * 2, 10_000)))
+            client.deposit(name, str(it.pocket))
         client.deposit("insurance", str(it.fund))
         for market in it.interest_units:
             client.fund(str(it.fund // 4 // len(it.interest_units)), market=market)

@@ -80,7 +80,8 @@ confirm_s = 5
 class Rehearsal(msgspec.Struct, frozen=True):
     """folder: of the files; url: of the service; dashboard: address of its dashboard, empty for none; steps: seconds of the crash; interest_units: by underlying, open interest.
 
-    fund, committed: whole units that the venue and the providers put behind it.
+    fund, committed: whole units that the venue and the providers put behind it, so little that the fall goes through all
+    layers; pocket: what each keeper bids with.
     """
 
     folder: str
@@ -93,6 +94,7 @@ class Rehearsal(msgspec.Struct, frozen=True):
     interest_units: dict[str, float]
     fund: int
     committed: int
+    pocket: int
 
     def save(self) -> None:
         """Beside the venue's files, where the other processes find it."""
@@ -130,8 +132,9 @@ def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "p
         steps=len(path_of(ticks, tuple(names), SETTING, "modelled").prices),
         accounts=accounts,
         interest_units=dict(zip(names, interest.tolist(), strict=True)),
-        fund=max(notional * 3 // 1000, 1_000),
-        committed=max(notional // 100, 2_000),
+        fund=max(notional * 3 // 10_000, 1_000),
+        committed=max(notional * 2 // 10_000, 2_000),
+        pocket=max(notional // 100, 10_000),
     )
     (folder / "venue.toml").write_text(_toml(rehearsal, market, model), "utf-8")
     rehearsal.save()

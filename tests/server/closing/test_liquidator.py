@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import msgspec
 import pytest
 
 from seawall.core.errors import InputError
 from seawall.server import requests as wire
-from server.closing.scene import LIQUIDATOR, Scene
+from seawall.server.service import Service
+from server.closing.scene import LIQUIDATOR, Scene, config
 from server.venues import run
 
 
@@ -269,6 +273,62 @@ def test_an_account_whose_look_cannot_be_holds_up_nobody(tmp_path, monkeypatch):
         monkeypatch.undo()
         await scene.beat(6)
         assert scene.stage("alice") == "rescue"
+        await scene.service.close()
+
+    run(work)
+
+
+def test_while_very_many_fail_at_once_owners_are_served_at_once_and_nobody_is_forgotten(tmp_path):
+    """The liquidator runs by itself here; requests come in between its beats."""
+    many = 400
+
+    async def work():
+        table = msgspec.structs.replace(LIQUIDATOR, budget_ms=2.0, beat_ms=5.0, look_s=5.0)
+        service = await Service.open(config(tmp_path / "journal", capacity=many + 64, liquidator=table))
+        names = [f"u{k}" for k in range(many)]
+        for name in names:
+            await service.write_all([wire.OpenAccount(account=name), wire.Deposit(account=name, amount="70")])
+        fills = [wire.Fill(maker="backstop", taker=name, instrument="BTC-PERP", quantity="0.01", price="113000") for name in names]
+        await service.write_all(fills)
+        liquidator, desk = service.liquidator, service.clearing.desk
+        await service.write(wire.Ticks(prices={"BTC": "110000"}))
+        assert service.clearing.engine.counts["liquidatable"] >= many
+        waits, ahead = [], 0
+        for name in reversed(names[-20:]):
+            ahead += name not in desk.closings
+            began = time.perf_counter()
+            done = await service.write(wire.Flatten(account=name))
+            waits.append(time.perf_counter() - began)
+            assert [each["lane"] for each in done.closing if each["what"] == "place-order"] == ["owner"]
+        assert ahead > 0, "some of them before the liquidator had looked at them"
+        assert sorted(waits)[len(waits) // 2] < 0.1
+        deadline = time.monotonic() + 60
+        while len(desk.closings) < many:
+            assert time.monotonic() < deadline, (len(desk.closings), len(liquidator.schedule))
+            await asyncio.sleep(0.01)
+        assert liquidator.first.count == many
+        assert liquidator.schedule.nbytes < 64 * service.clearing.capacity
+        assert liquidator.refused == 0
+        await service.close()
+
+    run(work)
+
+
+def test_who_matters_most_is_looked_at_first_and_the_longest_waiting_in_between(tmp_path):
+    async def work():
+        scene = await Scene.open(tmp_path / "journal", capacity=300)
+        names = [f"u{k}" for k in range(120)]
+        for k, name in enumerate(names):
+            await scene.fund(name, amount=f"{70 * (1 + k % 40)}")
+            await scene.long(name, "BTC-PERP", f"{0.01 * (1 + k % 40):.2f}")
+        await scene.price("BTC", "110000")
+        await scene.beat()
+        begun = [each["account"] for each in scene.heard("staged")]
+        assert sorted(begun) == sorted(names)
+        sizes = [int(name[1:]) % 40 for name in begun]
+        important = [size for place, size in enumerate(sizes) if place % 8 != 7]
+        assert important == sorted(important, reverse=True)
+        assert sizes != sorted(sizes, reverse=True)
         await scene.service.close()
 
     run(work)

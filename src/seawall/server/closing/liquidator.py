@@ -38,6 +38,7 @@ from .waiting import Waiting
 __all__ = ["Liquidator"]
 
 FAULT_NS = 5 * SECOND_NS  # after which an account whose look was refused is tried again
+LOOK_COST_NS = 500_000  # what is taken for a look at an auction, with as much for everybody else
 QUICK_FROM = 256  # accounts that wait, from which on plans are made by the closed form
 
 _OF_THE_MARKET = frozenset(("Ticks", "Marks", "Surface", "Clock", "Premium"))  # which concern nobody but whose status they change
@@ -279,11 +280,21 @@ class Liquidator:
         if state.look is None or state.look.version != state.version:
             self.schedule.later(row, 0)  # something has changed since
             return
-        ends = [now_ns + self._look_ns]
-        for edge in (state.breached_ns + closing.rules.rescue_ns, state.breached_ns + closing.rules.rescue_ns + closing.rules.selling_ns):
-            if edge > now_ns:
-                ends.append(edge)
-        self.schedule.later(row, min(ends))
+        self.schedule.later(row, self._due_ns(closing, now_ns))
+
+    def _due_ns(self, closing: Closing, now_ns: int) -> int:
+        """When a closing to which nothing happens is looked at again: where only time can change something, at that time. What else
+        changes it (fills, sales, its status) makes it due at once, see `heard`."""
+        state, rules = closing.state, closing.rules
+        rescued_ns = state.breached_ns + rules.rescue_ns
+        sold_ns = rescued_ns + rules.selling_ns
+        waits = any(order.lane in ("wave", "residual") or self.waiting.asked(closing.account, order.id) for order in state.orders)
+        if state.stage == Stage.RESCUE and now_ns < rescued_ns and not waits:
+            return rescued_ns
+        if state.stage == Stage.SELLING and now_ns < sold_ns and state.orders and not waits:
+            return sold_ns
+        # figures of very many auctions are renewed as often as half of the loop bears
+        return now_ns + max(self._look_ns, LOOK_COST_NS * len(self.desk.house.sales))
 
     def _unwait(self, name: str, closing: Closing, now_ns: int) -> None:
         """Orders that nobody executes or confirms."""

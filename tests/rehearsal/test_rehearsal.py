@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from seawall.client import ServiceError
+from seawall.client.types import Message
 from seawall.core.units import parse_decimal
 from seawall.rehearsal.outside import Outside
 from seawall.rehearsal.processes import KEEPERS, Processes
@@ -26,6 +27,12 @@ class Street:
         self.told: list[dict[str, Any]] = []
         self.prices: list[dict[str, str]] = []
         self.refused: set[str] = set()
+        self.messages: list[Message] = []
+
+    async def stream(self, channels):
+        assert channels == ["liquidation"]
+        for message in self.messages:
+            yield message
 
     async def ticks(self, prices: dict[str, str], source: str) -> None:
         assert source == "outside"
@@ -107,8 +114,10 @@ def test_orders_that_go_together_are_filled_all_or_none(outside):
 
 def test_a_withdrawn_order_is_confirmed_and_one_that_the_venue_forgot_is_dropped(outside):
     place(outside, "gone", "-0.1", None)
-    asyncio.run(outside._withdrawn("a", "gone"))
+    outside.client.messages = [Message(n=1, seq=1, at_ns=1, type="liquidation", data={"what": "withdraw", "account": "a", "order": "gone"})]
+    asyncio.run(outside.follow())
     assert outside.client.told == [{"account": "a", "order": "gone", "done": True}]
+    assert not outside.orders
     place(outside, "forgotten", "-0.1", None)
     outside.client.refused.add("forgotten")
     asyncio.run(outside._work())

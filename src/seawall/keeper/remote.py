@@ -94,7 +94,7 @@ class RemoteVenue:
     async def standing(self, account: str) -> list[Standing]:
         """GET /v1/ranked-bids."""
         found = await self._client.look("/v1/ranked-bids", bidder=account)
-        return [Standing(each["id"], each["bucket"], Decimal(each["size"]), each["until_ns"]) for each in found["bids"]]
+        return [Standing(each["id"], each["bucket"], Decimal(each["size"]), Decimal(each["budget"]), each["until_ns"]) for each in found["bids"]]
 
     async def news(self) -> AsyncIterator[News]:
         """The stream's `liquidation` messages; a snapshot (the first, or after a gap) is news too."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.histories import genesis, perpetuals_document
+from seawall.core.errors import InputError
 from seawall.core.times import SECOND_NS
 from seawall.engine.clearing import Clearing
 from seawall.server import requests as wire
@@ -109,20 +110,26 @@ class Scene:
         """Messages of a kind, about an account."""
         return [each for each in self.told if each["what"] == what and account in ("", each["account"])]
 
-    async def execute(self, name: str, maker: str = "backstop", share: float = 1.0, done: bool = True) -> None:
-        """Every order of a closing in the market trades at its limit, or at the mark where it has none."""
+    async def execute(
+        self, name: str, maker: str = "backstop", share: float = 1.0, done: bool = True, refused: bool = False
+    ) -> None:
+        """Every order of a closing in the market trades at its limit, or at the mark where it has none. refused: whether the venue may refuse
+        it (a position that its owner has traded since)."""
         engine = self.service.clearing.engine
         for order in [each for each in self.orders(name) if each.lane != "adl"]:
             instrument = engine.watch.desk.base.instruments[order.symbol]
             mark = sum(engine.watch.mark_nano(leg) for leg, _ in engine.watch.desk.base.legs.expand(order.symbol))
             lots = int(order.lots * share) or order.lots
             price = order.limit_nano if order.limit_nano is not None else mark
-            await self.write(
-                wire.Executed(
-                    account=name, order=order.id, maker=maker, quantity=quantity_text(instrument, lots),
-                    price=price_text(instrument, price), done=done,
-                )
+            request = wire.Executed(
+                account=name, order=order.id, maker=maker, quantity=quantity_text(instrument, lots), price=price_text(instrument, price),
+                done=done,
             )  # fmt: skip
+            try:
+                await self.write(request)
+            except InputError:
+                if not refused:
+                    raise
 
     def conserved(self) -> None:
         """See `conserved`."""

@@ -147,6 +147,8 @@ class Liquidator:
                 orders[event.id] = None
             else:
                 orders.pop(event.id, None)
+        if kind == "Expire":
+            self.schedule.all_soon()
         for said in outcome.closing:
             self.waiting.heard(said, event.at_ns)
         names = set(self._concerned(getattr(event, "what", event), outcome.closing))

@@ -28,7 +28,7 @@ __all__ = ["KEEPERS", "Processes"]
 
 KEEPERS = {"keeper-1": ("value",), "keeper-2": ("market-maker",), "keeper-3": ("ranked", "--option", "buckets=main")}
 """Their strategies, and what these are told."""
-READY_S = 180.0  # kernels may have to be compiled
+READY_S = 600.0  # kernels may have to be compiled, on a machine that has more to do
 STOP_S = 15.0
 PLENTY = "1000000000"
 

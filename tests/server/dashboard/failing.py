@@ -217,7 +217,11 @@ class FailingVenue:
             runs[-1].append(each)
         rested = next((x for x in out if isinstance(x, ev.Rested)), None)
         for used in runs:
-            paid = [{"layer": LAYER_NAMES[x.layer], "paid": format_micro(x.paid_micro)} for x in used]
+            paid = [
+                {"layer": LAYER_NAMES[x.layer], "source": x.source, "capacity": format_micro(x.capacity_micro), "paid": format_micro(x.paid_micro), "why": x.why}
+                for x in used
+                if x.layer < 6
+            ]
             row = {"account": account, "market": getattr(event, "market", ""), "need": format_micro(used[0].need_micro), "layers": paid}
             residual = format_micro(rested.residual_micro if rested else 0)
             self.settled.append(row | {"sequence": self.number, "at_ns": self.now_ns, "residual": residual})
@@ -253,7 +257,7 @@ class FailingVenue:
             if state.stage:
                 rows.append(
                     {"account": name, "stage": Stage(state.stage).name.lower(), "episode": state.episode,
-                     "breached_ns": state.breached_ns, "equity": format_micro(self.equity(name)),
+                     "breached_ns": state.breached_ns, "looked_ns": state.look.at_ns if state.look else 0, "equity": format_micro(self.equity(name)),
                      "maintenance": format_micro(sum(each.maintenance_micro for each in self.held(name))),
                      "market": state.look.market if state.look else "", "bucket": rules.bucket, "auction": state.auction,
                      "orders": [self.order(each) for each in state.orders]}
@@ -285,7 +289,7 @@ class FailingVenue:
         available, limit = layers.fund.available(self.now_ns, "crash")
         inventory = [{"instrument": symbol, "quantity": self.quantity(symbol, each.lots),
                       "margin": format_micro(each.margin_micro)} for symbol, each in vault.inventory.items()]  # fmt: skip
-        exits = [[due, format_micro(amount)] for due, _, _, amount in sorted(vault._exits)]
+        exits = [{"at_ns": due, "amount": format_micro(amount)} for due, _, _, amount in sorted(vault._exits)]
         return {
             "asset": "USD",
             "tranches": [{"market": name, "balance": format_micro(one.balance_micro)} for name, one in layers.tranches.items()],
@@ -294,7 +298,9 @@ class FailingVenue:
             "fund": {"balance": format_micro(layers.fund.balance_micro), "available": format_micro(available), "limited_by": limit},
             "claims": {"owed": format_micro(layers.claims.total_micro), "creditors": 0},
             "settled": self.settled[-50:],
-            "totals": {name: format_micro(amount) for name, amount in self.totals.items()},
+            "totals": {name: format_micro(amount) for name, amount in list(self.totals.items())[2:]},
+            "sequence": self.number,
+            "at_ns": self.now_ns,
         }  # fmt: skip
 
     def deleveraging(self, instrument: str, side: str) -> dict[str, Any]:

@@ -52,12 +52,12 @@ def test_the_sections_hold_what_the_desk_holds():
         assert round(float(row[5]) * 1e6) == house.price_of(sale, venue.now_ns)
         seconds, heights = made["curves"][str(number)]
         assert len(seconds) == len(heights) == 61
-        assert max(abs(height) for height in heights) == 1000
+        assert max(abs(height) for height in heights) == 10_000
         assert all(b <= a for a, b in zip(heights, heights[1:])), "a price never rises"
-        # the floor and the shape give every price of the curve back, to a thousandth of its largest
+        # the floor and the shape give every price of the curve back, to 1/10,000 of its largest
         exact = [float(price) for _, price in next(one for one in venue.auctions()["auctions"] if one["auction"] == number)["curve"]]
         unit, most = float(row[16]) / heights[-1], max(map(abs, exact))
-        assert all(abs(height * unit - price) <= most / 500 for height, price in zip(heights, exact, strict=True))
+        assert all(abs(height * unit - price) <= most / 5_000 for height, price in zip(heights, exact, strict=True))
 
 
 def test_a_curve_does_not_travel_again_because_prices_moved():
@@ -146,16 +146,27 @@ class Answers:
     """A service's three looks, and how often each was asked for."""
 
     def __init__(self, venue):
-        self.venue, self.asked, self.fails = venue, [], None
+        self.venue, self.asked, self.fails, self.points = venue, [], None, 0
 
     def __call__(self, request):
         self.asked.append(request.url.path)
         if self.fails is not None:
             return httpx.Response(self.fails, json={"error": {"code": "x"}})
-        looks = {"/v1/closings": self.venue.closings, "/v1/auctions": self.venue.auctions, "/v1/waterfall": self.venue.waterfall}
+        looks = {"/v1/closings": self.venue.closings, "/v1/auctions": lambda: self.auctions(request.url.params), "/v1/waterfall": self.venue.waterfall}
         if request.url.path == "/v1/deleveraging":
             return httpx.Response(200, json=self.venue.deleveraging(request.url.params["instrument"], request.url.params["side"]))
         return httpx.Response(200, json=looks[request.url.path]())
+
+
+    def auctions(self, params):
+        """A page of them, with as many points as asked."""
+        found = self.venue.auctions()
+        offset, points = int(params.get("offset", 0)), int(params["points"])
+        page = found["auctions"][offset : offset + int(params["limit"])]
+        self.points += points * len(page)
+        for row in page:
+            row["curve"] = row["curve"][:: 60 // (points - 1)] if points else []
+        return found | {"auctions": page}
 
 
 def asking(answers):
@@ -186,7 +197,39 @@ def test_a_services_answers_become_sections():
 def test_while_nobody_looks_a_quiet_service_is_asked_little_and_not_for_curves():
     answers = Answers(FailingVenue(accounts=1))
     rounds(asking(answers), 1.4)
-    assert answers.asked == ["/v1/waterfall", "/v1/closings"]
+    assert answers.asked == ["/v1/waterfall", "/v1/closings", "/v1/auctions"]
+    assert answers.points == 0
+
+
+def test_a_curve_is_asked_for_once_and_again_when_its_auction_has_changed():
+    venue = crashed(accounts=60, seed=5)
+    answers = Answers(venue)
+    closing = asking(answers)
+    closing.seen(True)
+    count = len(venue.desk.house.sales)
+    assert count > 25, "more than one page"
+
+    async def run():
+        for _ in range(1 + count // 20):
+            found = await closing._ask()
+        drawn = answers.points
+        again = await closing._ask()
+        assert answers.points == drawn, "nothing has changed"
+        number, sale = next((n, s) for n, s in venue.desk.house.sales.items() if s.fresh and not s.insolvent)
+        venue.bid(number, 0.05)
+        venue.beat(1)
+        await closing._ask()
+        assert drawn < answers.points <= drawn + 8 * 31, "those that changed, and neighbours of their page"
+        return found, again
+
+    found, again = asyncio.run(run())
+    assert answers.points
+    made = sections(again)
+    assert len(made["auctions"]) == len(made["curves"]) == count == len(sections(found)["curves"])
+    for one in venue.auctions()["auctions"]:
+        row = made["auctions"].get(str(one["auction"]))
+        if row is not None and row[3] == one["version"] and not one["insolvent"]:
+            assert abs(row[16] - float(one["curve"][-1][1])) <= max(0.02, 0.002 * abs(row[16]))
 
 
 def test_a_service_without_closings_is_told_in_words_and_one_that_fails_keeps_its_last():

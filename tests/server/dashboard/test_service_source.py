@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
+from websockets.sync.client import connect
 
 from conftest import environment
 from seawall.server.dashboard import vendor
+from seawall.server.dashboard.fold import fold
 from server.dashboard.screen import START_S, Screen
 from server.running import running
 
@@ -112,6 +116,57 @@ def test_it_may_be_killed_and_the_service_does_not_notice(venue):
     again = Screen(venue)
     assert set(rows_of(again)) == {"alice", "bob", "carol", "dora"}
     again.close()
+
+
+def test_a_service_that_has_gone_silent_leaves_its_last_figures_with_their_age(tmp_path):
+    with running(tmp_path, model="portfolio") as venue:
+        screen = Screen(venue)
+        before = screen.until(lambda: rows_of(screen), lambda rows: len(rows) == 4)
+        with connect(screen.url.replace("http", "ws", 1) + "live", origin=screen.url.rstrip("/")) as socket:
+            assert json.loads(socket.recv())["view"]["head"]["accounts"] == 4
+    time.sleep(2)  # longer than a board is believed
+    try:
+        assert rows_of(screen) == before
+        with connect(screen.url.replace("http", "ws", 1) + "live", origin=screen.url.rstrip("/")) as socket:
+            view = json.loads(socket.recv())["view"]
+        assert sum(view["counts"]) == view["head"]["accounts"] == 4
+        assert view["head"]["heard_ms"] > 1_500
+        assert screen.http.get("/api/account/alice").status_code == 503
+    finally:
+        screen.close()
+
+
+def test_how_long_ticks_take_is_told(venue, screen):
+    with connect(screen.url.replace("http", "ws", 1) + "live", origin=screen.url.rstrip("/")) as socket:
+        view = json.loads(socket.recv())["view"]
+        end = time.monotonic() + START_S
+        price = 99_000
+        while "tick_p99_us" not in view["head"]:
+            price += 1
+            tick(venue, BTC=str(price))
+            frame = json.loads(socket.recv())
+            view = fold(view, frame) if frame["t"] == "d" else frame.get("view", view)
+            assert time.monotonic() < end, view["head"]
+    assert 0 < view["head"]["tick_p99_us"] < 10e6
+    assert view["head"]["tick_count"] >= 1
+
+
+def test_a_venue_that_closes_nobody_is_told(screen):
+    with connect(screen.url.replace("http", "ws", 1) + "live", origin=screen.url.rstrip("/")) as socket:
+        closing = json.loads(socket.recv())["view"]["closing"]
+    assert "closes nobody" in closing["why"]
+    assert screen.http.get("/api/deleveraging?instrument=BTC-PERP&side=short").status_code == 503
+    assert screen.http.get("/api/deleveraging?instrument=BTC-PERP&side=up").status_code == 400
+
+
+def test_what_cannot_be_moved_is_refused_and_a_page_that_is_not_there_is_a_page(screen):
+    answer = screen.http.post("/api/account/dora/what-if", json={"vol": -2})
+    assert answer.status_code == 400
+    assert "more than -100 %" in answer.json()["error"]["words"]
+    gone = screen.http.get("/nowhere-at-all")
+    assert gone.status_code == 404
+    assert "no such page" in gone.text
+    assert screen.http.get("/api/nothing").json()["error"]["words"]
 
 
 def test_without_a_service_it_says_so_and_ends(tmp_path):

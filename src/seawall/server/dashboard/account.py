@@ -167,6 +167,8 @@ def what_if(held: Held, question: Question) -> dict[str, Any]:
     that the market does not have."""
     if len(question.trades) > TRADES_MOST or len(question.moves) > MOVES_MOST:
         raise InputError("what-if", f"{len(question.trades)} trades, {len(question.moves)} moves", f"at most {TRADES_MOST} and {MOVES_MOST}")
+    if not question.vol > -1:  # a NaN neither
+        raise InputError("vol", f"{100 * question.vol:g} %", "more than -100 %: a volatility is above zero")
     single = held.single
     before = single.evaluate()
     after = scenario(single, map(tuple, question.trades), question.deposit, question.moves, question.vol)

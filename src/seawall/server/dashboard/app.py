@@ -111,6 +111,7 @@ def make_app(
     _live(app, dashboard)
     app.mount("/static", _Fresh(directory=STATIC), name="static")
     app.add_exception_handler(SeawallError, _refused)
+    app.add_exception_handler(404, _nowhere)
     guarded = Guard(app, host=host, token=token, hosts=hosts)
     guarded.dashboard = dashboard  # type: ignore[attr-defined]
     return guarded
@@ -138,6 +139,12 @@ async def _refused(_: Request, error: Exception) -> Response:
     if isinstance(error, InputError):
         body |= {"place": error.place, "found": str(error.found), "expected": error.expected}
     return JSONResponse({"error": body}, status, headers={"cache-control": "no-store"})
+
+
+async def _nowhere(request: Request, _: Exception) -> Response:
+    if request.url.path.startswith(("/api/", "/static/")):
+        return JSONResponse({"error": {"words": "there is nothing of this name"}}, 404)
+    return HTMLResponse((STATIC / "nowhere.html").read_text("utf-8"), 404, headers={"cache-control": "no-store"})
 
 
 def _json(value: Any) -> Response:

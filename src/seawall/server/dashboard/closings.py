@@ -1,18 +1,19 @@
 """What the screen shows of accounts that are being closed: sections of the live view made from what a source has heard.
 
-Amounts stay the decimals that the service said. A curve travels as its shape, in thousandths of its largest figure: that
+Amounts stay the decimals that the service said. A curve travels as its shape, in 1/10,000 of its largest figure: that
 changes only when the auction does, while its price, which changes with every market, is one number of its row.
 """
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from typing import Any
 
 from seawall.server.dashboard.fold import RINGS, View
 from seawall.server.dashboard.source import ClosingSeen
 
-__all__ = ["CLOSINGS_MOST", "LAYERS", "STAGES", "Sections", "age_ms", "sections", "words_of"]
+__all__ = ["AUCTIONS_MOST", "CLOSINGS_MOST", "LAYERS", "STAGES", "Sections", "age_ms", "sections", "words_of"]
 
 STAGES = ("rescue", "selling", "auction", "backstop", "funds", "deleveraging")
 LAYERS = ("account", "proceeds", "tranche", "backstop", "fund", "deleveraging", "deferred")
@@ -24,23 +25,32 @@ NEVER = -1
 """Age in ms of what was never heard."""
 
 
+Curves = dict[int, tuple[Any, list[float], list[float], list[list[float]]]]
+"""Of an auction: the curve as it was answered, its seconds and prices as numbers, and its shape."""
+
+
 class Sections:
     """Makes the sections; those whose answers have not changed since the last call are not made again."""
 
     def __init__(self) -> None:
         self._of: tuple[Any, ...] = ()
         self._made: View = {}
+        self._curves: Curves = {}
 
     def make(self, seen: ClosingSeen) -> View:
         """As `sections`."""
         of = (seen.why, seen.closings, seen.auctions, seen.waterfall)
         if len(self._of) != len(of) or any(old is not new for old, new in zip(self._of, of, strict=True)):
-            self._of, self._made = of, sections(seen)
+            self._of, self._made = of, sections(seen, self._curves)
+            running = {one["auction"] for one in seen.auctions.get("auctions", ())}
+            self._curves = {number: known for number, known in self._curves.items() if number in running}
         return self._made | {"news": _news(seen)}
 
 
-def sections(seen: ClosingSeen) -> View:
-    """"closing" (figures of the whole), "closings" (by account), "auctions" and "curves" (by number), "news" (a ring)."""
+def sections(seen: ClosingSeen, known: Curves | None = None) -> View:
+    """"closing" (figures of the whole), "closings" (by account), "auctions" and "curves" (by number), "news" (a ring).
+    known: curves read before, which are not read again; new ones are added."""
+    read: Curves = {} if known is None else known
     if seen.why:
         return {"closing": {"why": seen.why}, "closings": {}, "auctions": {}, "curves": {}, "news": []}
     auctions = sorted(seen.auctions.get("auctions", ()), key=lambda one: (-float(one["requirement"]), one["auction"]))
@@ -48,8 +58,8 @@ def sections(seen: ClosingSeen) -> View:
     return {
         "closing": _whole(seen, auctions),
         "closings": {one["account"]: _closing(one) for one in closings},
-        "auctions": {str(one["auction"]): _auction(one) for one in auctions[:AUCTIONS_MOST]},
-        "curves": {str(one["auction"]): _curve(one) for one in auctions[:AUCTIONS_MOST]},
+        "auctions": {str(one["auction"]): _auction(one, read) for one in auctions[:AUCTIONS_MOST]},
+        "curves": {str(one["auction"]): _points(one, read)[3] for one in auctions[:AUCTIONS_MOST] if one["curve"]},
         "news": _news(seen),
     }
 
@@ -108,13 +118,9 @@ def _newest(settled: Any) -> list[dict[str, Any]]:
 
 
 def _vault(one: dict[str, Any]) -> View:
-    exits = [[at_ns // 1_000_000, amount] for at_ns, amount in _pairs(one.get("exits", ()))[:EXITS_MOST]]
+    exits = [[each["at_ns"] // 1_000_000, each["amount"]] for each in one["exits"][:EXITS_MOST]]
     names = ("bucket", "total", "capacity", "stopped", "providers")
-    return {name: one[name] for name in names} | {"exits": exits, "inventory": list(one.get("inventory", ()))[:EXITS_MOST]}
-
-
-def _pairs(exits: Any) -> list[tuple[int, str]]:
-    return [(one["at_ns"], one["amount"]) if isinstance(one, dict) else (one[0], one[1]) for one in exits]
+    return {name: one[name] for name in names} | {"exits": exits, "inventory": list(one["inventory"][:EXITS_MOST])}
 
 
 def _settled(one: dict[str, Any]) -> View:
@@ -131,25 +137,42 @@ def _closing(one: dict[str, Any]) -> list[Any]:
     return [one["stage"], one["episode"], one["breached_ns"] // 1_000_000, *(one[name] for name in names), orders]
 
 
-def _auction(one: dict[str, Any]) -> list[Any]:
+def _auction(one: dict[str, Any], read: Curves) -> list[Any]:
     """[owner, bucket, insolvent, version, elapsed s, price, largest share, value, requirement, health, due, fresh, bids,
-    cash, positions, the largest of them, floor]."""
+    cash, positions, the largest of them, floor or None]."""
     legs = sorted(one["legs"], key=lambda leg: -abs(float(leg["quantity"]) * float(leg["mark"])))
     largest = [legs[0]["instrument"], legs[0]["quantity"]] if legs else ["", "0"]
     names = ("price", "share_most", "value", "requirement", "health")
-    floor = one["curve"][-1][1] if one["curve"] else one["price"]
     elapsed_s = round(float(one["elapsed_s"]), 1)
     return [
         one["owner"], one["bucket"], int(one["insolvent"]), one["version"], elapsed_s, *(one[name] for name in names),
-        int(one["due"]), int(one["fresh"]), one["bids"], one["cash"], len(legs), largest, floor,
+        int(one["due"]), int(one["fresh"]), one["bids"], one["cash"], len(legs), largest, _floor(one, read),
     ]  # fmt: skip
 
 
-def _curve(one: dict[str, Any]) -> list[list[float]]:
-    """[seconds…], [thousandths of the largest figure…]."""
-    points = [(float(seconds), float(price)) for seconds, price in one["curve"]]
-    most = max((abs(price) for _, price in points), default=0.0) or 1.0
-    return [[round(seconds, 1) for seconds, _ in points], [round(1000 * price / most) for _, price in points]]
+def _points(one: dict[str, Any], read: Curves) -> tuple[Any, list[float], list[float], list[list[float]]]:
+    """An auction's curve as numbers, with its shape: [seconds…], [1/10,000 of the largest figure…]. One that stayed the same
+    answer is read once."""
+    curve, number = one["curve"], one["auction"]
+    if number not in read or read[number][0] is not curve:
+        seconds, prices = [float(each) for each, _ in curve], [float(each) for _, each in curve]
+        unit = 10_000 / (max((abs(price) for price in prices), default=0.0) or 1.0)
+        read[number] = (curve, seconds, prices, [[round(each, 1) for each in seconds], [round(price * unit) for price in prices]])
+    return read[number]
+
+
+def _floor(one: dict[str, Any], read: Curves) -> float | None:
+    """The price at the end of the curve at present figures: the curve may be of a while ago, so only its shape is taken."""
+    _, seconds, prices, _ = _points(one, read)
+    if not seconds:
+        return None
+    price, elapsed_s = float(one["price"]), float(one["elapsed_s"])
+    after = min(bisect_left(seconds, elapsed_s), len(seconds) - 1)
+    before = max(after - 1, 0)
+    long_s = seconds[after] - seconds[before]
+    share = min(max((elapsed_s - seconds[before]) / long_s, 0.0), 1.0) if long_s > 0 else 1.0
+    now = prices[before] + share * (prices[after] - prices[before])
+    return round(price * prices[-1] / now, 2) if now else prices[-1]
 
 
 # -- messages of the stream in words -----------------------------------------------------------

@@ -1,7 +1,8 @@
 """What a service closes, from outside: three answers of its API, asked again and again, and its stream's messages.
 
-The answers are asked for twice a second while somebody looks and there is something to see, else less often; auctions,
-whose curves cost the most, only while there are any.
+The answers are asked for twice a second while somebody looks and there is something to see, else less often. A curve is a price per
+point, which the service works out on the loop that also answers pre-trade checks: so auctions are asked for without curves, in
+small pages, and a curve only when its auction is new or has changed, or was drawn long ago, a few at a time.
 """
 
 from __future__ import annotations
@@ -18,19 +19,23 @@ from seawall.client.sending import Retry, trusted
 from seawall.client.stream import follow_async
 from seawall.client.types import Message
 from seawall.core.errors import SeawallError
-from seawall.server.dashboard.closings import CLOSINGS_MOST
+from seawall.server.dashboard.closings import AUCTIONS_MOST, CLOSINGS_MOST
 from seawall.server.dashboard.fold import RINGS
 from seawall.server.dashboard.source import ClosingSeen, Unanswered
 
 __all__ = ["ServiceClosing"]
 
+SHARE = 0.1  # of the time, at most, a round of questions is under way: a service that takes long is asked more rarely
 BUSY_S = 0.5  # between two rounds of questions while accounts are being closed and somebody looks
 QUIET_S = 1.0
 UNSEEN_S = 5.0
 NONE_SOON_S = 30.0  # a venue without closings is asked again: it may be started with them
 RANKS_S = 2.0  # a ranking goes over all holders of an instrument: many who look at one share the answer
-AUCTIONS_MOST = 100
+PAGE = 25  # auctions of one answer
 POINTS = 31  # of a curve
+CURVES_AT_ONCE = 4  # of one answer: about a millisecond of the service
+CURVE_ANSWERS = 5  # of one round
+CURVE_S = 15.0  # an insolvent account's curve moves with the market
 NOT_HERE = (404, 409, 501)
 
 
@@ -45,6 +50,7 @@ class ServiceClosing:
         self._heard = 0
         self._looked_at = False
         self._wake = asyncio.Event()
+        self._curves: dict[int, tuple[tuple[int, bool], float, list[Any]]] = {}
         self._ranks: dict[tuple[str, str, int], tuple[float, asyncio.Future[dict[str, Any]]]] = {}
         self.stages: dict[str, int] = {}  # how many are at each, from the service's metrics; empty where it does not tell
         self.problem = ""
@@ -77,16 +83,17 @@ class ServiceClosing:
     async def run(self) -> None:
         """Asks until cancelled."""
         while True:
+            began = time.monotonic()
             try:
                 self._seen = await self._ask()
                 self.problem = ""
             except Unanswered as error:  # what was last heard stays, and its age tells
                 self.problem = str(error)
-            await self._rest()
+            await self._rest(time.monotonic() - began)
 
-    async def _rest(self) -> None:
+    async def _rest(self, took_s: float) -> None:
         """Sleeps until the next round is due; a message of the stream shortens a long sleep, never a short one."""
-        await asyncio.sleep(BUSY_S)
+        await asyncio.sleep(max(BUSY_S, min(took_s * (1 / SHARE - 1), UNSEEN_S)))
         self._wake.clear()
         seen = self._seen
         busy = bool(seen.closings.get("total")) and self._looked_at
@@ -106,10 +113,35 @@ class ServiceClosing:
         closings = await self._get(f"/v1/closings?limit={CLOSINGS_MOST}")
         if self.stages and len(closings["closings"]) < closings["total"]:
             closings["stages"] = self.stages
-        auctions: Any = {"auctions": []}
-        if closings["total"] or self._looked_at:
-            auctions = await self._get(f"/v1/auctions?limit={AUCTIONS_MOST}&points={POINTS}")
+        auctions = await self._auctions()
         return ClosingSeen("", asked_s, closings, auctions, waterfall)
+
+    async def _auctions(self) -> dict[str, Any]:
+        """All auctions, as far as the screen has room, each with its curve where that is known; drawn only while somebody looks."""
+        found = await self._get(f"/v1/auctions?limit={PAGE}&points=0")
+        rows = found["auctions"]
+        while len(rows) < min(found["total"], AUCTIONS_MOST):
+            page = await self._get(f"/v1/auctions?offset={len(rows)}&limit={PAGE}&points=0")
+            if not page["auctions"]:
+                break
+            rows += page["auctions"]
+        self._curves = {row["auction"]: self._curves[row["auction"]] for row in rows if row["auction"] in self._curves}
+        for _ in range(CURVE_ANSWERS if self._looked_at else 0):
+            first = next((k for k, row in enumerate(rows) if not self._drawn(row)), None)
+            if first is None:
+                break
+            page = await self._get(f"/v1/auctions?offset={first}&limit={CURVES_AT_ONCE}&points={POINTS}")
+            for row in page["auctions"]:
+                self._curves[row["auction"]] = (_state(row), time.monotonic(), row["curve"])
+            if not page["auctions"]:
+                break
+        for row in rows:
+            row["curve"] = self._curves[row["auction"]][2] if row["auction"] in self._curves else []
+        return found | {"auctions": rows}
+
+    def _drawn(self, row: dict[str, Any]) -> bool:
+        known = self._curves.get(row["auction"])
+        return known is not None and known[0] == _state(row) and time.monotonic() - known[1] < CURVE_S
 
     async def _get(self, path: str) -> Any:
         """The answer; words where the service has no closings. Raises Unanswered for all else."""
@@ -141,3 +173,8 @@ class ServiceClosing:
             raise Unanswered(f"the service answers {answer.status_code}: {answer.text[:200]}")
         found: dict[str, Any] = msgspec.json.decode(answer.content)
         return found
+
+
+def _state(row: dict[str, Any]) -> tuple[int, bool]:
+    """What a curve is of: in another state of its auction it has another shape."""
+    return row["version"], row["insolvent"]

@@ -55,6 +55,7 @@ class ServiceSource:
         self.names = Names([])
         self._rows = np.zeros(0, np.int64)
         self._board: BoardReader | None = None
+        self._last: Look | None = None
         self._lock = threading.Lock()
         self._log: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._heard = 0
@@ -85,7 +86,8 @@ class ServiceSource:
     # -- looks ---------------------------------------------------------------------------------
 
     def look(self) -> Look | None:
-        """The board's rows of users' accounts, their figures from the last sweep where it is the newer."""
+        """The board's rows of users' accounts, their figures from the last sweep where it is the newer. A board whose service
+        is silent or gone says nothing: then the last look stays, with its age."""
         for task in self._tasks:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 raise RuntimeError(f"the task {task.get_name()} has failed") from task.exception()
@@ -94,9 +96,11 @@ class ServiceSource:
             if board is None or self._outdated(board):
                 board = self._open_board()
                 if board is None:
-                    return None
-            told = board.header()
+                    return self._older()
             values, known = board.read_all(0, len(self._remote.users))
+            told = board.header()
+            if not isinstance(told, Header) or not told.fresh or not known.any():
+                return self._older()
         users = np.flatnonzero(self._remote.users[: len(known)] & known)
         if len(users) != len(self._rows):
             names = list(board.names())
@@ -113,20 +117,23 @@ class ServiceSource:
         facts: dict[str, Any] = {"durable_seq": status.get("durable_sequence", 0), "lag": status.get("lag", 0), "state": status.get("state", "")}
         if self._ticks.seconds is not None:
             facts |= {"tick_p99_us": round(self._ticks.seconds * 1e6, 1), "tick_count": self._ticks.count}
-        header = told if isinstance(told, Header) else None
-        age_s = header.age_s if header else float(status.get("staleness_s", 60.0))
-        return Look(
-            at_ns=header.heartbeat_ns if header else int(status.get("at_ns", 0)),
+        self._last = Look(
+            at_ns=told.heartbeat_ns,
             now_ns=time.time_ns(),
-            heard_s=now - age_s,
-            sequence=header.durable_seq if header else int(status.get("sequence", 0)),
-            version=header.market_version if header else 0,
+            heard_s=now - told.age_s,
+            sequence=told.durable_seq,
+            version=told.market_version,
             levels=values[:, 3].astype(np.int8),
             figures=figures,
             figures_at_ns=oldest,
             prices=tuple(self._prices.values()),
             facts=facts | ({"problem": problem} if (problem := self._problem or self._closing.problem) else {}),
         )
+        return self._last
+
+    def _older(self) -> Look | None:
+        """The last look, told at the present time; None before the first."""
+        return None if self._last is None else msgspec.structs.replace(self._last, now_ns=time.time_ns())
 
     def _outdated(self, board: BoardReader) -> bool:
         """Whether another board stands at the path: the service has started again."""

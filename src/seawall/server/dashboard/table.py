@@ -89,7 +89,7 @@ def _known(rows: np.ndarray, look: Look) -> np.ndarray:
 
 def _code(word: str) -> int:
     if word not in STATUSES:
-        raise InputError("status", repr(word), "of " + ", ".join(STATUSES))
+        raise InputError("status", repr(word), "some of " + ", ".join(STATUSES))
     return STATUSES.index(word)
 
 

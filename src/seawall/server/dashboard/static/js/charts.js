@@ -132,7 +132,7 @@ export class Chart {
     const options = {
       width,
       height: this.tall(),
-      padding: [8, 10, 0, 0],
+      padding: [8, 24, 0, 0], // room for half of the last label
       legend: { show: false },
       cursor: { y: false, points: { size: 6 }, drag: { x: this.time, y: false } },
       scales: { x: { time: this.time }, y: this.log ? { distr: 4, asinh: 1, range: (u, low, high) => [0, Math.max(high * 1.3, 10)] } : {} },

@@ -34,7 +34,7 @@ export class Curve {
     attr(this.root, "aria-label", told(one, length));
     attr(this.root, "class", one.insolvent ? "curve paid" : "curve");
     const end = heights[heights.length - 1];
-    const unit = end ? one.floor / end : 0; // money of one thousandth, from the floor: the last point of the shape
+    const unit = end ? one.floor / end : 0; // money of one unit, from the floor: the last point of the shape
     const worth = unit ? one.value / unit : 0;
     const at = Math.min(one.elapsed, length);
     const drawn = `${at} ${worth.toFixed(1)} ${heights.join()}`;
@@ -109,12 +109,12 @@ export function auctionsPanel(app) {
   return {
     root,
     paint(view) {
-      const all = Object.entries(view.auctions).map(([number, row]) => auction(number, row)).filter((one) => view.curves[one.key]);
+      const all = Object.entries(view.auctions).map(([number, row]) => auction(number, row));
       all.sort((a, b) => b.requirement - a.requirement || a.number - b.number);
       for (const gone of [...curves.keys()].filter((number) => !(number in view.auctions))) curves.delete(gone);
       for (const one of all) {
         if (!curves.has(one.key)) curves.set(one.key, new Curve());
-        curves.get(one.key).set(one, view.curves[one.key]);
+        if (view.curves[one.key]) curves.get(one.key).set(one, view.curves[one.key]);
       }
       rows.set(all);
       const open = view.closing.auctions[0];

@@ -14,8 +14,11 @@ export function closingPanel(name) {
   root.hidden = true;
   const words = FIELDS.map(() => h("dd", {}, "–"));
   const sale = SALE.map(() => h("dd", {}, "–"));
-  const sold = h("div", { class: "cols", hidden: true }, h("dl", { class: "facts" }, SALE.map((field, k) => [h("dt", {}, field), sale[k]])));
-  body.append(h("dl", { class: "facts" }, FIELDS.map((field, k) => [h("dt", {}, field), words[k]])), sold);
+  const facts = (fields, cells) => fields.map((field, k) => [h("dt", {}, field), cells[k]]);
+  const sold = h("dl", { class: "facts", hidden: true }, facts(SALE, sale));
+  const drawing = h("div", {});
+  body.append(h("div", { class: "cols" }, h("div", {}, h("dl", { class: "facts" }, facts(FIELDS, words)), h("h3", { hidden: true }, "Its auction"), sold), drawing));
+  const heading = sold.previousElementSibling;
   let chart = null;
   let drawn = "";
   let now = 0;
@@ -32,7 +35,7 @@ export function closingPanel(name) {
         marks: (u, token) => mark(u, token, now),
       });
       chart.xWords = lasting;
-      sold.append(h("div", {}, chart.root, chart.toggle));
+      fill(drawing, chart.root, chart.toggle);
     }
     attr(chart.box, "aria-label", `Price of the auction of ${name}: ${told(one, seconds[seconds.length - 1])}`);
     const key = `${unit} ${one.value} ${heights.join()} ${now}`;
@@ -55,14 +58,14 @@ export function closingPanel(name) {
       put(words[2], `${market}, bucket ${bucket}`);
       put(words[3], orders.length ? orders.map(([instrument, quantity, limit, lane]) => `${quantity} ${instrument} ${limit === null ? "at any price" : `within ${limit}`} (${lane})`).join("; ") : "none");
       const found_ = view.auctions[number];
-      sold.hidden = !found_;
-      if (!found_ || !view.curves[number]) return;
+      sold.hidden = heading.hidden = drawing.hidden = !found_;
+      if (!found_) return;
       const one = auction(number, found_);
       const state = solvency(one);
       const texts = [`${state.text}${waits(one) ? `, ${waits(one)}` : ""}`, money(one.price), money(one.value), money(one.floor), best(one).text, money(one.requirement), whole(one.bids)];
       texts.forEach((text, k) => put(sale[k], text));
       attr(sale[0], "class", state.class);
-      draw(one, view.curves[number]);
+      if (view.curves[number]) draw(one, view.curves[number]);
     },
   };
 }
@@ -83,6 +86,7 @@ function mark(u, token, now) {
   ctx.stroke();
   ctx.font = `${11 * ratio}px Inter, sans-serif`;
   ctx.fillStyle = token("text");
+  ctx.textAlign = "left";
   ctx.fillText("now", Math.min(x + 4 * ratio, left + width - 26 * ratio), top + 12 * ratio);
   ctx.restore();
 }

@@ -38,8 +38,9 @@ function layer(name, words) {
   const borne = h("span", { class: "big" }, "–");
   const bar = h("div", { class: "fill plain" });
   const left = h("p", { class: "left" }, "");
+  const what = h("p", { class: "note" }, "borne");
   const state = h("span", { class: "st" }, "");
-  const root = h("li", { title: WHAT[name] }, h("p", { class: "name" }, words), borne, h("p", { class: "note" }, "borne"), h("div", { class: "track", "aria-hidden": "true" }, bar), left, state);
+  const root = h("li", { title: WHAT[name] }, h("p", { class: "name" }, words), borne, what, h("div", { class: "track", "aria-hidden": "true" }, bar), left, state);
   return {
     root,
     paint(closing, total) {
@@ -47,6 +48,7 @@ function layer(name, words) {
       const sum = Number(paid || 0);
       put(borne, paid === null || paid === undefined ? "–" : brief(sum));
       attr(borne, "title", paid);
+      put(what, paid === null || paid === undefined ? "not summed up" : "borne");
       const width = `${total > 0 ? Math.max((100 * sum) / total, sum ? 2 : 0).toFixed(1) : 0}%`;
       if (bar.style.width !== width) bar.style.width = width;
       const [text, kind, word] = rest(name, closing, sum);

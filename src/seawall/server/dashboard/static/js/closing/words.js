@@ -40,7 +40,7 @@ export function lasting(seconds) {
 export function auction(number, row) {
   const [owner, bucket, insolvent, version, elapsed, price, share, value, requirement, health, due, fresh, bids, cash, legs, largest, floor] = row;
   return { key: number, number, owner, bucket, insolvent: Boolean(insolvent), version, elapsed, price: Number(price), share: Number(share), value: Number(value),
-    requirement: Number(requirement), health: Number(health), due: Boolean(due), fresh: Boolean(fresh), bids, cash, legs, largest, floor: Number(floor) };
+    requirement: Number(requirement), health: Number(health), due: Boolean(due), fresh: Boolean(fresh), bids, cash, legs, largest, floor: floor === null ? NaN : floor };
 }
 
 /** Solvent or not, by shape and word. */

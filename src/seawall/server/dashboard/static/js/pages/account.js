@@ -252,6 +252,7 @@ function marks(u, token, curve) {
   line(Number(curve.present), "text", [1, 2]);
   ctx.font = `${11 * ratio_}px Inter, sans-serif`;
   ctx.fillStyle = token("text");
+  ctx.textAlign = "left"; // the axes leave it centred
   ctx.fillText("now", x(Number(curve.present)) + 4 * ratio_, top + 12 * ratio_);
   ctx.restore();
 }

@@ -45,10 +45,10 @@ function paintKpis(kpis, view) {
     [brief(maintenance), `initial ${brief(Number(totals.initial))}`, totals.maintenance],
     [percent(equity > 0 ? maintenance / equity : NaN), "of all equity"],
     [brief(Number(totals.at_risk)), `${whole(under)} below MM`, totals.at_risk, under ? "bad" : ""],
-    [brief(Number(totals.deficit)), `shortfall to MM ${brief(Number(totals.shortfall))}`, totals.deficit, Number(totals.deficit) > 0 ? "bad" : ""],
+    [brief(Number(totals.deficit)), `to MM ${brief(Number(totals.shortfall))}`, totals.deficit, Number(totals.deficit) > 0 ? "bad" : ""],
     closed(view.closing),
     fund(view.closing),
-    [percent(view.conc ? view.conc.top10 : NaN), `top 1 %: ${percent(view.conc ? view.conc.top1pct : NaN)} of MM`],
+    [percent(view.conc ? view.conc.top10 : NaN), `top 1 %: ${percent(view.conc ? view.conc.top1pct : NaN)}`, "shares of all maintenance margin"],
     engine(head),
   ];
   rows.forEach(([value, sub, title, state], k) => {
@@ -56,6 +56,7 @@ function paintKpis(kpis, view) {
     if (kpi.sub.parentNode !== kpi.value) fill(kpi.value, h("span", {}, ""), kpi.sub);
     put(kpi.value.firstChild, value);
     put(kpi.sub, sub);
+    attr(kpi.sub, "title", sub);
     attr(kpi.value, "title", title || null);
     attr(kpi.box, "data-state", state || null);
   });
@@ -83,7 +84,7 @@ const took = (us) => (us >= 1000 ? `${(us / 1000).toFixed(us >= 10_000 ? 1 : 2)}
 /** What is known of the engine's own health: its tick time where it is told, and how old the figures are. */
 function engine(head) {
   const old = head.at_ms - head.figures_ms;
-  const sub = old > 0 ? `figures ${age(old)} old` : "figures now";
+  const sub = old > 0 ? `data ${age(old)} old` : "data now";
   if (head.tick_p99_us !== undefined) return [took(head.tick_p99_us), `p99 · ${sub}`, head.tick_count ? `99th percentile of ${whole(head.tick_count)} ticks of the last minute, from the request until its decisions are durable` : null];
   if (head.tick_us !== undefined) return [`${brief(head.tick_us)} µs`, sub];
   return ["–", sub];

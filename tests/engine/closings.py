@@ -20,9 +20,10 @@ from seawall.liquidation.auction_events import Bid, Oracle, Restart, SetBreaker,
 from seawall.liquidation.closing_desk import ToHouse, ToLayers
 from seawall.liquidation.closing_events import Deleveraged, Flatten, Held, Look, Part, Reduce, Slice
 from seawall.liquidation.closing_terms import AuctionTerms, BucketTerms, ClosingTerms
+from seawall.liquidation.ranked_events import CancelRanked, Designate, FileRanked
 
 LIQUIDATABLE = 2
-WEIGHTS = {"look": 30, "execute": 12, "bid": 10, "settle": 8, "deleverage": 8, "provide": 4, "lane": 4, "house": 2, "unload": 4, "usual": 30}
+WEIGHTS = {"look": 30, "execute": 12, "bid": 10, "settle": 8, "deleverage": 8, "provide": 4, "lane": 4, "house": 2, "unload": 4, "rank": 4, "usual": 30}
 TERMS = ClosingTerms(
     rescue_ns=5 * SECOND_NS,
     selling_ns=60 * SECOND_NS,
@@ -116,6 +117,24 @@ class ClosingVenue:
         price = order.limit_nano if order.limit_nano is not None else max(mark, 1)
         maker = self.rng.choice(["backstop", *self._users(clearing)])
         return Executed(account=name, order=order.id, maker=maker, lots=lots, price_nano=price, done=self.rng.random() < 0.5)
+
+    def _rank(self, clearing: Clearing) -> ToHouse:
+        """Standing bids come and go, and market makers promise some."""
+        rng, state = self.rng, clearing.ledger.state
+        users = self._users(clearing)
+        name = rng.choice([each for each in users if state.state[state.rows[each]] == 0 and state.parent[state.rows[each]] < 0] or users[:1])
+        bucket, id = rng.choice(("main", "alts")), str(rng.randint(1, 3))
+        free = free_micro(clearing, state.rows[name])
+        event: Any = CancelRanked(bidder=name, id=rng.choice((id, "")), at_ns=0)
+        if rng.random() < 0.1:
+            event = Designate(bidder=name, bucket=bucket, size_micro=rng.choice((0, 10**9)), share_ppm=900_000, at_ns=0)
+        elif rng.random() < 0.8:
+            event = FileRanked(
+                bidder=name, id=id, bucket=bucket, size_micro=rng.choice((10**8, 10**12)), share_ppm=rng.choice((900_000, 10**6)),
+                insolvent_ppm=rng.choice((-1, 0, 10**6)), budget_micro=free // rng.choice((2, 10)) + 1, free_micro=free,
+                until_ns=self.usual.at_ns + rng.choice((10**9, 10**12)), at_ns=0,
+            )  # fmt: skip
+        return ToHouse(number=0, at_ns=0, event=event)
 
     def _bid(self, clearing: Clearing) -> ToHouse | None:
         house = clearing.desk.house

@@ -43,6 +43,7 @@ def check_books(clearing: Clearing) -> None:
             (leg,) = clearing.engine.watch.desk.base.legs.leg_of[symbol]
             assert clearing.engine.book.lots_of(state.rows[f"inventory.{bucket}"], leg) == inherited.lots
     assert held["liquidation-fund"] == 0
+    assert held["ranked-bids"] == clearing.desk.ranked.escrow_micro
     assert held["deferred"] == -layers.claims.hole_micro
     assert held["auction-fees"] == sum(sale.fee_micro for sale in clearing.desk.house.sales.values())
     clearing.check_mirror()
@@ -104,7 +105,7 @@ def test_histories_go_through_every_layer():
     said = Counter[str]()
     for seed in range(12):
         said += live(seed, 300)[2]
-    for name in ("Staged", "PlaceOrder", "CancelOrders", "Started", "Sold", "Rested", "Deleverage", "Residual"):
+    for name in ("Staged", "PlaceOrder", "CancelOrders", "Started", "Sold", "Rested", "Deleverage", "Residual", "Filed", "Dropped"):
         assert said[name], (name, said)
 
 

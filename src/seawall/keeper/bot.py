@@ -244,7 +244,8 @@ class Keeper:
         self.check(answer, terms.digest())
         if answer.reason:
             self.counts["refused"] += 1
-            self._waiting.pop(terms.auction, None)
+            if answer.sequence:  # by the auction, at this price and state; what the venue would not even record waits a while
+                self._waiting.pop(terms.auction, None)
             self.log("refused", auction=terms.auction, why=answer.reason, sequence=answer.sequence)
 
     def nonce(self) -> str:

@@ -24,7 +24,8 @@ __all__ = ["CHANNELS", "RemoteVenue"]
 CHANNELS = ("liquidation",)
 ZERO = Decimal(0)
 PAGE = 100
-ANSWERS = (404, 409, 422)  # no, but not for ever
+ANSWERS = (400, 404, 409, 422)  # no, but not for ever: the auction is gone, the account may not bid now
+OURS = ("signature", "public_key", "nonce", "body", "Idempotency-Key")  # where a fault is our own, and stays
 STREAM = Retry(times=10**9, first_s=0.2, longest_s=15.0)  # the bot's own looks say when the venue is away for good
 
 
@@ -114,9 +115,9 @@ class RemoteVenue:
         try:
             found = await self._client.signed(path, sealed, terms.nonce)
         except ServiceError as error:
-            if error.status not in ANSWERS:
+            if error.status not in ANSWERS or error.place in OURS:
                 raise
-            return Answer(0, 0, error.found or error.code)
+            return Answer(0, 0, f"{error.place}: {error.found}")
         refused = (each for each in found.closing if each.get("what") == "refused" and each.get("account") == terms.bidder)
         reason = next((str(each.get("reason")) for each in refused), "")
         return Answer(found.sequence, found.at_ns, reason, found.receipt, found.repeated)

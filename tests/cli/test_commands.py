@@ -18,7 +18,7 @@ from seawall.cli.app import app
 
 COMMANDS = ("demo", "replay", "history", "margin", "explain", "compare", "conform", "bench",
             "liquidation-price", "what-if", "hedge", "diff", "efficiency", "journal",
-            "serve", "keys", "top", "account", "export", "stress")  # fmt: skip
+            "serve", "keys", "keeper", "top", "account", "export", "stress")  # fmt: skip
 SECONDS_MAX = 120
 
 

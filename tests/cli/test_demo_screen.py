@@ -37,7 +37,7 @@ def test_the_demo_serves_the_dashboard_and_ends_with_enter(tmp_path):
     if vendor.missing():
         pytest.skip(f"the dashboard's browser files are not here: run `{vendor.HOW}`")
     ours, theirs = pty.openpty()
-    line = [sys.executable, "-m", "seawall.cli.main", "demo", "--accounts", "200", "--speed", "0", "--port", "0",
+    line = [sys.executable, "-m", "seawall.cli.main", "demo", "--engine", "--accounts", "200", "--speed", "0", "--port", "0",
             "--no-browse", "--out", str(tmp_path)]  # fmt: skip
     child = subprocess.Popen(line, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=environment() | {"COLUMNS": "150", "LINES": "45", "TERM": "xterm"})
     os.close(theirs)

@@ -239,7 +239,7 @@ class MemoryVenue:
     async def standing(self, account: str) -> list[Standing]:
         self._up()
         mine = [each for each in self.memory.ranked.standing.values() if each.bidder == account]
-        return [Standing(each.id, each.bucket, D(each.size_micro) / UNIT, each.until_ns) for each in mine]
+        return [Standing(each.id, each.bucket, D(each.size_micro) / UNIT, D(each.budget_micro) / UNIT, each.until_ns) for each in mine]
 
     async def news(self) -> AsyncIterator[News]:
         queue: asyncio.Queue[News] = asyncio.Queue()

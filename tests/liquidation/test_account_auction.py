@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from liquidation.account_walk import FEES, Walk, health_of
 from seawall.core.errors import InputError
 from seawall.core.times import SECOND_NS
-from seawall.liquidation.account_auction import AccountAuctions, AccountSale, Look, StartAccount
+from seawall.liquidation.account_auction import AccountAuctions, AccountSale, Look, StartAccount, floor_ns
 from seawall.liquidation.account_prices import buffer_margin
 from seawall.liquidation.account_slices import PPB, Leg, value_of
 from seawall.liquidation.auction_events import (
@@ -33,7 +33,7 @@ from seawall.liquidation.auction_events import (
 )
 from seawall.liquidation.auction_house import FUND, HouseState
 from seawall.liquidation.auction_rules import AccountRules, KeeperRules
-from seawall.liquidation.curves import RAY, two_leg
+from seawall.liquidation.curves import RAY, share_ray, two_leg
 from seawall.liquidation.transfers import Delivery, Transfer, net
 
 MINUTE_NS = 60 * SECOND_NS
@@ -397,3 +397,11 @@ def test_the_largest_sale_of_a_real_book_brings_it_to_health():
     sale = auctions.sales[1]
     after = health_of(sale.legs, sale.cash_micro + sale.reserved_micro)
     assert after > 0
+
+
+@pytest.mark.parametrize("floor_ppm", [0, 300_000, 799_999, 800_000, 999_999, 10**6])
+def test_the_moment_of_the_floor_is_the_first_at_which_the_curve_asks_no_more(floor_ppm):
+    rules = AccountRules(floor_ppm=floor_ppm)
+    at = floor_ns(rules)
+    assert share_ray(rules.curve, at) * 10**6 <= floor_ppm * RAY
+    assert at == 0 or share_ray(rules.curve, at - 1) * 10**6 > floor_ppm * RAY

@@ -38,10 +38,9 @@ WRITERS = 4
 async def serve(folder: Path, number: int, told: int) -> None:
     """The service and its writers, until it is killed."""
     first = genesis("fixed", perpetuals_document())
-    new = not (folder / "journal.head").exists()
     service = await Service.open(
         ServiceConfig(
-            folder=folder, genesis=first if new else None, capacity=400, snapshot_every_records=150, clock_every_s=0.05,
+            folder=folder, genesis=first, capacity=400, snapshot_every_records=150, clock_every_s=0.05,
             board=folder / "board",
         )
     )  # fmt: skip
@@ -67,8 +66,8 @@ async def serve(folder: Path, number: int, told: int) -> None:
     await asyncio.gather(*(write(writer) for writer in range(WRITERS)))
 
 
-def killed(folder: Path, number: int, after_s: float) -> list[dict[str, Any]]:
-    """One service, killed so long after it came up (or before that): what it told."""
+def killed(folder: Path, number: int, after_s: float, serve: Any = serve) -> list[dict[str, Any]]:
+    """One service, killed so long after it came up (or before that): what it told. It may as well have killed itself before."""
     read, told = os.pipe()
     child = os.fork()
     if child == 0:
@@ -90,8 +89,10 @@ def killed(folder: Path, number: int, after_s: float) -> list[dict[str, Any]]:
     pumping.start()
     if after_s >= 0:
         first.wait(120)
-    time.sleep(abs(after_s))
-    os.kill(child, signal.SIGKILL)
+    deadline = time.monotonic() + abs(after_s)
+    while time.monotonic() < deadline and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)  # a child that is dead already is there until it is waited for
     status = os.waitpid(child, 0)[1]
     pumping.join()
     os.close(read)
@@ -101,7 +102,9 @@ def killed(folder: Path, number: int, after_s: float) -> list[dict[str, Any]]:
 
 
 class Log:
-    """The log, folded from its first record by this process, round after round."""
+    """The log, folded from its first record by this process, round after round. silent: records that nobody sends."""
+
+    silent: tuple[str, ...] = ("Clock",)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -122,11 +125,15 @@ class Log:
                     continue
                 outcome = self.clearing.apply(record.event, scoped(record.key_id, record.key))
                 assert outcome.sequence == self.sequence, "a record that is not applied as it was"
+                self.heard(record.event, outcome)
                 if record.key:
                     assert record.key not in self.keys, "a request twice"
                     self.keys[record.key] = self.sequence
                 else:
-                    assert type(record.event).__name__ == "Clock", "a record that nobody sent"
+                    assert type(record.event).__name__ in self.silent, "a record that nobody sent"
+
+    def heard(self, event: Any, outcome: Any) -> None:
+        """What else is to be seen of a record."""
 
 
 def main(folder: Path, rounds: int, seed: int) -> dict[str, Any]:

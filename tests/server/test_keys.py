@@ -49,6 +49,24 @@ def test_a_secret_is_256_random_bits_and_stands_nowhere(file, tmp_path):
     assert len(others) == 20
 
 
+PUBLIC = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"  # RFC 8032
+
+
+def test_a_keepers_key_is_bound_to_a_public_key_and_an_account_which_a_new_secret_keeps(file):
+    key, _ = file.create("kim", ["bid"], public_key=PUBLIC, account="kim")
+    assert (key.public_key, key.account) == (PUBLIC, "kim")
+    new, text = file.rotate(key.id)
+    assert (new.public_key, new.account, new.scopes) == (PUBLIC, "kim", ["bid"])
+    assert Keys(file.path).find(text).account == "kim"
+
+
+@pytest.mark.parametrize("fields", [{"public_key": PUBLIC}, {"account": "kim"}, {"public_key": "0" * 64, "account": "kim"}])
+def test_half_a_binding_or_a_key_that_is_none_is_refused(file, fields):
+    with pytest.raises(InputError):
+        file.create("kim", ["bid"], **fields)
+    assert file.read() == []
+
+
 def test_the_file_is_its_owners_alone_whatever_the_umask_says(tmp_path):
     before = os.umask(0)
     try:

@@ -156,6 +156,7 @@ def _register() -> None:
         hedge,
         history,
         journal,
+        keeper,
         keys,
         liquidation,
         margin,
@@ -170,7 +171,7 @@ def _register() -> None:
         demo, replay, history, margin, explain, liquidation, what_if, hedge, diff, compare, efficiency, conform, bench,
     ):  # fmt: skip
         app.command(module.NAME)(module.command)
-    for module in (serve, top, account, export):
+    for module in (serve, top, account, export, keeper):
         app.command(module.NAME)(module.command)
     app.add_typer(journal.app)
     app.add_typer(keys.app)

@@ -21,7 +21,7 @@ NAME = "demo"
 
 
 def command(
-    accounts: int = typer.Option(100_000, min=1, max=10_000_000, help="Margin accounts in the seeded population."),
+    accounts: int | None = typer.Option(None, min=1, max=10_000_000, help="Margin accounts in the seeded population (5,000 at the venue, 100,000 in the engine)."),
     seed: int = typer.Option(7, min=0, help="Seed of the population and of the modelled path."),
     model: ModelName = "portfolio",
     param: Param = None,
@@ -38,12 +38,16 @@ def command(
         Path("out/demo"), help="Folder for the picture, decisions, results, market and book."
     ),
     picture: str = typer.Option("png", help="png or svg."),
+    venue: bool | None = typer.Option(
+        None, "--venue/--engine",
+        help="A service that closes failed accounts, keepers and markets, in processes of their own (in a terminal); or the engine alone (elsewhere, and with --prices).",
+    ),
     headless: bool = typer.Option(False, "--headless", help="No live view and no dashboard."),
     port: int | None = typer.Option(None, min=0, max=65535, help="Port of the dashboard on 127.0.0.1 (default: the next free one from 8810 on)."),
     browse: bool = typer.Option(True, "--browse/--no-browse", help="Open the dashboard in a browser."),
     json: bool = typer.Option(False, "--json", help="One JSON object on stdout (implies --headless)."),
 ) -> None:
-    """Replay a crash through the whole engine with a live view and the dashboard; files and a summary at the end."""
+    """Watch a crash go through a venue (--venue), or replay one through the engine alone (--engine), with a live view and the dashboard; files and a summary at the end."""
     import sys
 
     from seawall.cli.screen import Screen
@@ -57,7 +61,18 @@ def command(
     started = time.perf_counter()
     asked = ask(model, param, params)
     live = not headless and not json and sys.stdout.isatty()
-    steps = _Steps(accounts, seed, asked, prices, start, end)
+    if venue is None:
+        venue = live and prices is None and _can_serve()
+    if venue:
+        if prices is not None:
+            raise InputError("--prices", "prices at a venue", "--engine: a venue plays the modelled crash")
+        if asked.words.get("parameters"):
+            raise InputError("--param", "parameters at a venue", "--engine: a venue has the model's own")
+        from seawall.cli.rehearse import rehearse
+
+        rehearse(accounts or 5_000, seed, speed or 90.0, model, out / "venue", live, browse, json)
+        return
+    steps = _Steps(accounts or 100_000, seed, asked, prices, start, end)
     screen = Screen(port, browse)
     if live:
         from seawall.cli.live import watch
@@ -81,6 +96,13 @@ def command(
         screen.hold()
     finally:
         screen.close()
+
+
+def _can_serve() -> bool:
+    """Whether what a service needs is installed (the `server` extra)."""
+    from importlib.util import find_spec
+
+    return all(find_spec(name) is not None for name in ("fastapi", "uvicorn", "websockets", "httpx", "cryptography"))
 
 
 class _Steps:

@@ -19,8 +19,8 @@ DAY_NS = 86_400 * SECOND_NS
 app = typer.Typer(
     name=NAME,
     help=(
-        "API keys of a service: scopes read (look), trade (orders, fills, transfers), risk (prices, parameters, states) and "
-        "admin (deposits, withdrawals). A running service notices a change within a second. Every command takes --json."
+        "API keys of a service: scopes read (look), trade (orders, fills, transfers), risk (prices, parameters, states), "
+        "admin (deposits, withdrawals) and bid (a keeper's signed bids). A running service notices a change within a second. Every command takes --json."
     ),
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -35,9 +35,11 @@ DEFAULT = Path("venue.toml")
 @app.command("create")
 def create(
     name: Annotated[str, typer.Argument(help="Whose it is: stands in the audit trail.")],
-    scopes: str = typer.Option("read", help="Some of read,trade,risk,admin."),
+    scopes: str = typer.Option("read", help="Some of read,trade,risk,admin,bid."),
     rate: float = typer.Option(0.0, min=0.0, help="Requests a second (0: what venue.toml says)."),
     days: float = typer.Option(0.0, min=0.0, max=36_500.0, help="Days after which it expires (0: never)."),
+    public_key: str = typer.Option("", help="A keeper's Ed25519 public key, 64 hex digits: it bids only what that key signed."),
+    account: str = typer.Option("", help="The account that a keeper bids for; needed with --public-key."),
     config: ConfigFile = DEFAULT,
     file: File = None,
     json: AsJson = False,
@@ -48,7 +50,9 @@ def create(
     from seawall.server.keys import parse_scopes
 
     expires = time.time_ns() + int(days * DAY_NS) if days else 0
-    key, text = _file(config, file).create(name, parse_scopes(scopes), requests_per_s=rate, expires_ns=expires)
+    key, text = _file(config, file).create(
+        name, parse_scopes(scopes), requests_per_s=rate, expires_ns=expires, public_key=public_key, account=account
+    )
     _print_secret(key, text, json)
     return 0
 
@@ -65,7 +69,7 @@ def list_(config: ConfigFile = DEFAULT, file: File = None, json: AsJson = False)
     if json:
         output.print_json({"keys": keys})
         return 0
-    columns = ("id", "name", "scopes", "state", "requests/s", "created", "expires")
+    columns = ("id", "name", "scopes", "state", "requests/s", "account", "created", "expires")
     output.print_table(columns, [[str(key[column.replace("requests/s", "requests_per_s")]) for column in columns] for key in keys])
     return 0
 
@@ -122,6 +126,8 @@ def _words(key: Key, now_ns: int) -> dict[str, Any]:
         "scopes": ",".join(key.scopes),
         "state": state,
         "requests_per_s": key.requests_per_s or "",
+        "account": key.account,
+        "public_key": key.public_key,
         "created": _day(key.created_ns),
         "expires": _day(key.expires_ns),
     }

@@ -17,8 +17,11 @@ from seawall.cli.arguments import AsJson
 from seawall.cli.remote import DEFAULT_URL, KeyOption, UrlOption, connect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import RenderableType
 
+    from seawall.client.closing_types import Auctions, Closings, Waterfall
     from seawall.client.sync import Client
     from seawall.client.types import Overview, Prices, Status
 
@@ -39,7 +42,7 @@ def command(
     from seawall.cli import output
 
     with connect(url, key_file) as client:
-        view = _View(client, worst)
+        view = View(client, worst)
         view.ask()
         if json:
             output.print_json(view.words())
@@ -48,18 +51,19 @@ def command(
         if once or not console.is_terminal:
             console.print(view.render())
             return 0
-        _watch(view, console)
+        watch(view, console)
     return 0
 
 
-def _watch(view: _View, console: Any) -> None:
+def watch(view: View, console: Any, goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Draws the view until an interrupt, or until it is over."""
     from rich.live import Live
 
     threading.Thread(target=view.follow, name="stream", daemon=True).start()
     asked = time.monotonic()
     with Live(view.render(), console=console, screen=True, auto_refresh=False) as live:
         try:
-            while True:
+            while goes_on():
                 time.sleep(1 / FRAMES_PER_S)
                 if time.monotonic() - asked >= ASK_S:
                     asked = time.monotonic()
@@ -69,16 +73,18 @@ def _watch(view: _View, console: Any) -> None:
             return
 
 
-class _View:
+class View:
     """What is known of the service, and how it looks."""
 
-    def __init__(self, client: Client, worst: int) -> None:
-        self._client, self._worst = client, worst
+    def __init__(self, client: Client, worst: int, note: str = "") -> None:
+        self._client, self._worst, self._note = client, worst, note
         self._decisions: deque[dict[str, Any]] = deque(maxlen=10)
         self._problem = ""
         self.status: Status
         self.overview: Overview
         self.prices: Prices
+        self.closing: tuple[Closings, Auctions, Waterfall] | None = None
+        self._closes = True
 
     def ask(self) -> None:
         """Totals, prices and health; what cannot be had leaves the last ones and says so."""
@@ -88,11 +94,26 @@ class _View:
             self.status, self.overview, self.prices = (
                 self._client.status(), self._client.overview(self._worst), self._client.prices()
             )  # fmt: skip
+            self._ask_closings()
             self._problem = ""
         except (ServiceError, Unreachable) as error:
             if not hasattr(self, "prices"):
                 raise
             self._problem = str(error)
+
+    def _ask_closings(self) -> None:
+        """Of a venue that closes failed accounts; any other says so once."""
+        from seawall.client import ServiceError
+
+        if not self._closes:
+            return
+        try:
+            client = self._client
+            self.closing = client.closings(limit=8), client.auctions(limit=8, points=0), client.waterfall()
+        except ServiceError as error:
+            if error.status != 404:
+                raise
+            self._closes = False
 
     def follow(self) -> None:
         """Decisions, as they come, for as long as there is a service."""
@@ -123,6 +144,8 @@ class _View:
         from rich.text import Text
 
         parts: list[RenderableType] = [self._head(), self._counts(), self._nearest(), self._sources()]
+        if self.closing is not None:
+            parts += [self._behind(*self.closing), self._closings(*self.closing)]
         if self._decisions:
             parts.append(self._decided())
         if self._problem:
@@ -138,7 +161,7 @@ class _View:
         line = Text(words, style=style)
         line.append(
             f"   sequence {status.sequence:,}   journal lag {status.lag:,}   newest event {status.staleness_s:.1f} s ago"
-            f"   listeners {status.listeners}", style="dim",
+            f"   listeners {status.listeners}   {self._note}", style="dim",
         )  # fmt: skip
         return line
 
@@ -169,6 +192,31 @@ class _View:
         table = _table("price", "index", "age", "source")
         for one in self.prices.prices:
             table.add_row(_plain(one.name), f"{one.price:,f}", f"{one.age_s:,.1f} s", _plain(one.source) or "at the start")
+        return table
+
+    def _behind(self, closings: Closings, auctions: Auctions, waterfall: Waterfall) -> RenderableType:
+        """Who is being closed, and who stands behind it: what is left, and what each layer has paid."""
+        from rich.text import Text
+
+        line = Text(f"closing {closings.total:,}   auctions {auctions.total:,}", style="bold" if closings.total else "dim")
+        tranches = sum(one.balance for one in waterfall.tranches)
+        providers = sum(one.total for one in waterfall.vaults)
+        left = {"tranche": tranches, "backstop": providers, "fund": waterfall.fund.balance, "deferred": waterfall.claims.owed}
+        for layer, paid in waterfall.totals.items():
+            held = f"{left[layer]:,.0f} " if layer in left else ""
+            line.append(f"   {layer} {held}", style="")
+            line.append(f"(paid {paid:,.0f})", style="red" if paid else "dim")
+        return line
+
+    def _closings(self, closings: Closings, auctions: Auctions, waterfall: Waterfall) -> RenderableType:
+        table = _table("being closed", "stage", "equity", "maintenance", "auction", "asks")
+        asks = {one.auction: one for one in auctions.auctions}
+        for row in closings.closings:
+            sale = asks.get(row.auction)
+            asked = f"{sale.price:,.2f} of {sale.value:,.2f}" if sale is not None else ""
+            table.add_row(
+                _plain(row.account), row.stage, f"{row.equity:,.2f}", f"{row.maintenance:,.2f}", str(row.auction or ""), asked
+            )  # fmt: skip
         return table
 
     def _decided(self) -> RenderableType:

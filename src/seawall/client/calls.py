@@ -10,7 +10,7 @@ from urllib.parse import quote
 from seawall.client import types as t
 from seawall.core.errors import BadNumber, show
 
-__all__ = ["Amount", "Call", "amount", "one", "trades_of", "what_if", "write"]
+__all__ = ["Amount", "Call", "amount", "look", "one", "trades_of", "what_if", "write"]
 
 T = TypeVar("T")
 Amount = str | int | Decimal
@@ -42,6 +42,11 @@ def what_if(account: str, trades: Any, deposit: Amount | None) -> Call[t.Figures
 def write(path: str, key: str, body: dict[str, Any]) -> Call[t.Written]:
     """A write; what is None is left out."""
     return Call("POST", path, t.Written, {name: value for name, value in body.items() if value is not None}, None, True, key)
+
+
+def look(path: str, query: dict[str, Any]) -> Call[dict[str, Any]]:
+    """What any path that is looked at answers, as it is."""
+    return Call("GET", path, dict[str, Any], query=query)
 
 
 def trades_of(trades: Mapping[str, Amount] | Sequence[tuple[str, Amount]]) -> list[list[str]]:

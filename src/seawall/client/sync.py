@@ -199,6 +199,14 @@ class Client:
         """Who wrote what: after, limit, key, kind, account."""
         return self._do(c.Call("GET", "/v1/audit", dict[str, Any], query=query))
 
+    def look(self, path: str, **query: Any) -> dict[str, Any]:
+        """GET of any path of the API, as it is answered."""
+        return self._do(c.look(path, query))
+
+    def signed(self, path: str, body: Mapping[str, Any], nonce: str) -> t.Written:
+        """POST of something that a keeper has signed; its nonce is the idempotency key (docs/keepers.md)."""
+        return self._do(c.write(path, nonce, dict(body)))
+
     def state_hash(self) -> str:
         """The hash of the service's state; it reads all of it."""
         found = self._do(c.Call("GET", "/v1/state-hash", dict[str, Any]))

@@ -167,8 +167,8 @@ class Posting(_Record, frozen=True):
 
 
 class Written(_Record, frozen=True):
-    """A write that is durable; repeated: the service had done the same under this key before. closing: what the closing desk
-    said to it, as messages of the channel "liquidation"."""
+    """A write that is durable; repeated: the service had done the same under this key before. closing: what was said about
+    closings, as on the stream; receipt: the venue's signature, where a keeper had signed (docs/keepers.md)."""
 
     sequence: int
     at_ns: int
@@ -177,6 +177,7 @@ class Written(_Record, frozen=True):
     verdict: Verdict | None
     decisions: tuple[Decision, ...]
     closing: tuple[dict[str, Any], ...] = ()
+    receipt: str = ""
 
 
 class Crossing(_Record, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seawall.core.errors import BadNumber, InputError, UnknownKey, show
+from seawall.core.errors import BadNumber, InputError, StaleEvent, UnknownKey, show
 from seawall.engine import admission
 from seawall.engine.clearing_events import ClosingStep, Executed, Unloaded
 from seawall.engine.closing_fold import order_of
@@ -109,7 +109,7 @@ def _bid(clearing: Any, bid: Bid) -> None:
         raise BadNumber("bid, free cash", str(bid.free_micro), f"at most {free}")
     sale = clearing.desk.house.sales.get(bid.auction)
     if sale is None:
-        raise InputError("auction", str(bid.auction), "an auction that is open")
+        raise StaleEvent("auction", str(bid.auction), "an auction that is open")
     if _owner(state, account_of(state, sale.owner)) == row:
         raise InputError("bidder", show(bid.bidder), "another than who owns the account on sale")
     legs = clearing.engine.watch.desk.base.legs

@@ -380,8 +380,10 @@ class Watcher:
 
     def _everybody(self) -> np.ndarray:
         self.rebuilt = False
-        # rows without anything, such as those kept for accounts to come, have the status that they began with
-        rows = np.flatnonzero(self.book.accounts[:, [CASH, LENGTH, ORDER_LENGTH]].any(axis=1))
+        # rows without anything, such as those kept for accounts to come, have the status that they began with; but not who has just
+        # lost, or been given, his last unit
+        has = self.book.accounts[:, [CASH, LENGTH, ORDER_LENGTH]].any(axis=1)
+        rows = np.flatnonzero(has | (self.levels > 0))
         self.touched[: len(rows)] = rows
         self.plans, self.hot_of = 0, step.NO_HOT
         return self._process(self.touched, len(rows))

@@ -84,9 +84,11 @@ class Keeper:
         self._seen: dict[int, Opportunity] = {}
         self._waiting: dict[int, _Waiting] = {}
         self._fills: list[tuple[News, Opportunity]] = []
+        self._unseen: list[News] = []
         self._wake = asyncio.Event()
         self._view: View | None = None
-        self._equity_at_first: Decimal | None = None
+        self._first: tuple[Decimal, dict[str, Decimal]] | None = None  # equity with escrow, and inventory
+        self._equity = ZERO
         self._standing = StandingBids(self, keep_standing)
 
     # ------------------------------------------------------------------ the loop
@@ -148,7 +150,7 @@ class Keeper:
         if news.what == "sold" and news.data.get("bidder") == self.account:
             seen = self._seen.get(int(news.data["auction"]))
             if seen is None:
-                self.log("fill-of-nothing-seen", auction=news.data["auction"], sequence=news.sequence)
+                self._unseen.append(news)
             else:
                 self._fills.append((news, seen))
         if news.what in ("sold", "ended") and "auction" in news.data:
@@ -161,22 +163,25 @@ class Keeper:
         """What is on sale, what came in, what to bid for."""
         self.counts["looks"] += 1
         offered = await self.venue.auctions()
-        came = await self._settle_fills() or bool(self._seen)
+        came = await self._settle_fills() or bool(self._seen) or bool(self._unseen)
         now_ns = max((each.at_ns for each in offered), default=0)
         self._seen = {each.auction: each for each in offered}
         self._forget(now_ns)
         if not offered and not came and self._view is not None and not self._standing.due():
             return
         view = await self._look_at_self()
+        self._book_unseen(view)
         self._standing.hear(view)
         await self._standing.keep(view)
         for opportunity, wish in self._wishes(offered, view):
             await self._try(opportunity, wish, view)
 
     async def _look_at_self(self) -> View:
+        escrow = await self._standing.refresh()
         me = await self.venue.me(self.account)
-        if self._equity_at_first is None:
-            self._equity_at_first = me.equity
+        self._equity = me.equity + escrow
+        if self._first is None:
+            self._first = self._equity, dict(me.inventory)
         self.books.mark(me.marks)
         self._view = View(
             at_ns=me.at_ns, equity=me.equity, free=me.free, cash=me.cash, inventory=me.inventory, marks=me.marks,
@@ -280,12 +285,37 @@ class Keeper:
                 self.log("hedged", instrument=instrument, quantity=quantity, price=price, fee=fee)
         return bool(fills)
 
+    def _book_unseen(self, view: View) -> None:
+        """Fills of auctions that were over before they were looked at, as those of standing bids are: what the account holds and is
+        worth beyond the books is theirs, all in the first of them."""
+        fills, self._unseen = self._unseen, []
+        if not fills:
+            return
+        assert self._first is not None, "an account that was looked at"
+        held, books = self._first[1], self.books.inventory
+        names = {*view.inventory, *held, *books}
+        gained = {name: view.inventory.get(name, ZERO) - held.get(name, ZERO) - books.get(name, ZERO) for name in names}
+        gained = {name: quantity for name, quantity in gained.items() if quantity}
+        marks = {name: view.marks.get(name, self.books.marks.get(name, ZERO)) for name in gained}
+        edge = self._other()
+        for news in fills:
+            paid = Decimal(news.data["paid"])
+            self.books.bought(
+                int(news.data["auction"]), str(news.data.get("account", "")), share=Decimal(news.data["share"]), paid=paid,
+                worth=paid + edge, quantities=gained, marks=marks, at_ns=news.at_ns, sequence=news.sequence,
+            )  # fmt: skip
+            self.counts["filled"] += 1
+            self.log("filled", auction=news.data["auction"], share=news.data["share"], paid=paid, edge=edge, sequence=news.sequence)
+            gained, edge = {}, ZERO
+
+    def _other(self) -> Decimal:
+        """What of the change in equity the books do not explain."""
+        return self._equity - self._first[0] - self.books.totals()["total"] if self._first is not None else ZERO
+
     def report(self) -> dict[str, Any]:
-        """Counts, profit by auction, positions; equity: of the account at the first and the last look, and what of its change the
-        books do not explain (rewards, funding, deposits, trades made elsewhere)."""
+        """Counts, profit by auction, positions; equity: of the account, with what it has put aside, at the first and the last look, and
+        what of its change the books do not explain (rewards, funding, deposits, trades made elsewhere)."""
         out = {"account": self.account, "counts": dict(self.counts)} | self.books.report()
-        if self._view is not None and self._equity_at_first is not None:
-            change = self._view.equity - self._equity_at_first
-            other = change - self.books.totals()["total"]
-            out["equity"] = {"first": str(self._equity_at_first), "last": str(self._view.equity), "other": str(other)}
+        if self._first is not None:
+            out["equity"] = {"first": str(self._first[0]), "last": str(self._equity), "other": str(self._other())}
         return out

@@ -29,6 +29,7 @@ class StandingBids:
         self._asked = False
         self._looked_ns = -AGAIN_NS
         self._now_ns = 0
+        self.escrow = Decimal(0)
 
     def due(self) -> bool:
         """Whether the list must be looked at although nothing is on sale: they may be over or used up at any time."""
@@ -37,6 +38,12 @@ class StandingBids:
     def hear(self, view: View) -> None:
         """What the strategy wants now."""
         self._wanted, self._asked, self._now_ns = self._keeper.strategy.standing(view), True, view.at_ns
+
+    async def refresh(self) -> Decimal:
+        """The money of ours that the venue holds for standing bids, asked for where there may be any."""
+        if self._wanted:
+            self.escrow = sum((each.budget for each in await self._keeper.venue.standing(self._keeper.account)), Decimal(0))
+        return self.escrow
 
     async def keep(self, view: View) -> None:
         """Files what is missing, one bid per bucket and share, within the cash that there is."""

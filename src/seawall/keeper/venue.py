@@ -44,11 +44,12 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """A standing bid of ours that the venue has."""
+    """A standing bid of ours that the venue has. budget: our money that it holds for it."""
 
     id: str
     bucket: str
     size: Decimal
+    budget: Decimal
     until_ns: int
 
 

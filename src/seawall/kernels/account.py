@@ -1,12 +1,11 @@
 """Evaluates accounts one by one under whichever kind of model the tables hold."""
 
 import numpy as np
-from numba import njit
 
 from seawall.kernels import blocks, cells, payoff, quadratic, tail, tail_book, tiers, worst
+from seawall.kernels.compiled import whole
 from seawall.kernels.tables import BLOCKS, CELLS, PAYOFF, QUADRATIC, TAIL, TIERS, Tables
 
-SCREEN_FROM = 16  # positions for each leg of the board: a screen is made where its rows are read that often
 
 def evaluate_accounts(
     kind: int,
@@ -35,13 +34,13 @@ def evaluate_one(kind: int, tables: Tables, legs: np.ndarray, lots: np.ndarray, 
     return out[0]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@whole
 def _tiers(tables, starts, stops, legs, lots, cash_nano, out):
     for a in range(len(out)):
         tiers.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], out[a])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@whole
 def _cells(tables, starts, stops, legs, lots, cash_nano, out):
     count = max(tables.underlying_params.shape[0], 1)
     profiles = np.zeros((count, cells.PROFILE), np.int64)
@@ -50,14 +49,14 @@ def _cells(tables, starts, stops, legs, lots, cash_nano, out):
         cells.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], profiles, underlyings, out[a])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@whole
 def _blocks(tables, starts, stops, legs, lots, cash_nano, out):
     scratch = np.zeros(blocks.scratch_size(tables), np.int64)
     for a in range(len(out)):
         blocks.account(tables, legs, lots, starts[a], stops[a], cash_nano[a], scratch, out[a])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@whole
 def _payoff(tables, starts, stops, legs, lots, cash_nano, out):
     scratch = np.zeros(2, np.int64)
     for a in range(len(out)):
@@ -83,7 +82,7 @@ def _tail(
         out[left] = figures
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@whole
 def _quadratic(tables, starts, stops, legs, lots, cash_nano, out):
     vector = np.zeros(tables.underlying_params.shape[0] + 5, np.int64)
     factors = np.zeros(len(vector), np.int64)

@@ -5,11 +5,10 @@ and of the nodes that certificates stand on; only the prices and the steps of th
 """
 
 import numpy as np
-from numba import njit
 
 from seawall.kernels import anchors, cells, rows
 from seawall.kernels.bound import Bound
-from seawall.kernels.compiled import entry, inner
+from seawall.kernels.compiled import entry, inner, whole
 from seawall.kernels.normal import exp_
 
 NEVER = np.iinfo(np.int64).min
@@ -17,7 +16,7 @@ FOREVER = np.iinfo(np.int64).max
 MANY_LIVES = 1 << 20  # more than there are steps of life
 
 
-@njit(nogil=True, cache=True, error_model="numpy")  # it allocates one buffer
+@whole
 def fill_cells(
     legs, which, price, cell, span, steps, life_back, loose, now_ns, shocks, model, short_minimum_ppm, gaps,
     values, extra,

@@ -1,7 +1,11 @@
-"""Compiling functions that compiled code calls: each is typed, lowered and optimised, to become a part of its callers,
-and nothing more. Numba would translate each to machine code too, and give it entries from Python and from C: a third
-of the time to compile, for code that nobody runs. And it would link what translation makes of a function, which is
-already cut to the processor, where here callers get the plain form: their own code is the faster for it.
+"""Compiling a function that Python calls together with all that it calls, as one program.
+
+Numba optimises every function by itself and with all that it calls, translates it to machine code, gives it entries from
+Python and from C, and links it into each caller, where the same is done again. And since any other library could call a
+function that is linked, none loses an argument: each call copies every field of every array, some five hundred words for
+the engine's. So functions for compiled code (`linked`) are typed and lowered, and little more; they become a part of
+functions that Python calls (`entry`), where they are nobody else's: LLVM optimises them there once, drops what no
+function reads and decides what to inline.
 
 Numba takes these steps in methods of two classes; its own compiler ahead of time leaves the same ones out.
 """
@@ -10,12 +14,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from numba import config, njit
-from numba.core.codegen import AOTCodeLibrary, JITCPUCodegen
+from llvmlite.binding import Linkage
+from numba import config, njit, types
+from numba.core.codegen import AOTCodeLibrary, JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 
-__all__ = ["linked"]
+__all__ = ["entry", "linked"]
 
 
 class _Codegen(JITCPUCodegen):
@@ -23,6 +28,10 @@ class _Codegen(JITCPUCodegen):
 
     def __init__(self, codegen: Any):
         self.__dict__ = codegen.__dict__
+
+    def _function_pass_manager(self, **options: Any) -> Any:
+        """What makes a function small; the rest is done where it becomes a part of others."""
+        return super()._function_pass_manager(opt=1, **options)
 
     def _add_module(self, module: Any) -> None:
         """Nothing is translated that is not added."""
@@ -32,17 +41,39 @@ class _Codegen(JITCPUCodegen):
 
 
 class _Library(AOTCodeLibrary):
-    """Optimised code to link into that of callers."""
+    """Code to link into that of callers, with that of all whom it calls."""
+
+    def _optimize_final_module(self) -> None:
+        """Callers do that."""
 
     def get_pointer_to_function(self, name: str) -> int:
         self._ensure_finalized()
         return 0
 
 
+class _EntryLibrary(JITCodeLibrary):
+    """Code that owns all that is linked into it. Private, not internal: names of internal functions are known to what
+    loads code, which would give them, less their arguments, to other libraries that have functions of that name."""
+
+    def _optimize_final_module(self) -> None:
+        for function in self._final_module.functions:
+            if function.linkage == Linkage.linkonce_odr and not function.is_declaration:
+                function.linkage = Linkage.private
+        super()._optimize_final_module()
+
+
 class _Compiler(Compiler):
     def define_pipelines(self) -> Any:
         state = self.state
         state.library = _Library(_Codegen(state.targetctx.codegen()), state.func_id.func_qualname)
+        return super().define_pipelines()
+
+
+class _EntryCompiler(Compiler):
+    def define_pipelines(self) -> Any:
+        state = self.state
+        state.library = _EntryLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
         return super().define_pipelines()
 
 
@@ -53,6 +84,11 @@ class _Linked(CPUDispatcher):
     def _alone(self) -> Any:
         options = {key: self.targetoptions[key] for key in ("error_model", "_nrt")}
         return njit(**options)(self.py_func)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """A constant is typed like any number: there is one form of a function, whatever it is called with."""
+        plain = {name: types.unliteral(given) for name, given in kws.items()}
+        return super().get_call_template(tuple(map(types.unliteral, args)), plain)
 
     def __call__(self, *arguments: Any) -> Any:
         return self._alone(*arguments)
@@ -68,3 +104,9 @@ def linked(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return _Linked(py_func=function, targetoptions=dict(options), pipeline_class=_Compiler)
 
     return decorate
+
+
+def entry(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """`njit` for a function whose linked code is its own."""
+    decorator: Callable[[Callable[..., Any]], Any] = njit(pipeline_class=_EntryCompiler, **options)
+    return decorator

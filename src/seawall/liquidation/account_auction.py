@@ -23,7 +23,7 @@ from seawall.liquidation.auction_rules import AccountRules, check_account_rules
 from seawall.liquidation.curves import RAY, share_ray
 from seawall.liquidation.transfers import Delivery, pay
 
-__all__ = ["FEES", "AccountAuctions", "AccountSale", "Look", "StartAccount"]
+__all__ = ["FEES", "AccountAuctions", "AccountSale", "Look", "StartAccount", "floor_ns"]
 
 FEES = "auction fees"
 """Holds an auction's fee until its keepers are paid; the rest goes to the fund when it ends."""
@@ -103,6 +103,7 @@ class AccountAuctions(House[AccountSale]):
         super().__init__(total_hole_micro)
         self.rules = dict(rules)
         self.asset = asset
+        self._floor_ns: dict[str, int] = {}
 
     def _own_events(self) -> dict[type, Callable[[Any], list[Outcome]]]:
         return {StartAccount: self._start, Look: self._look}
@@ -227,9 +228,13 @@ class AccountAuctions(House[AccountSale]):
 
     def _at_floor(self, sale: AccountSale, at_ns: int) -> bool:
         rules = self.rules[sale.bucket]
+        elapsed = sale.clock.elapsed(at_ns)
         if sale.insolvent:
-            return sale.clock.elapsed(at_ns) >= rules.insolvent_ns
-        return self._curve_share(sale, at_ns) <= Fraction(rules.floor_ppm, PPM)
+            return elapsed >= rules.insolvent_ns
+        # asked of every open auction at every tick: a comparison, of a moment that is found once
+        if sale.bucket not in self._floor_ns:
+            self._floor_ns[sale.bucket] = floor_ns(rules)
+        return elapsed >= self._floor_ns[sale.bucket]
 
     def _floor_offer(self, sale: AccountSale, at_ns: int) -> tuple[int, int]:
         return self.most_ppb(sale, at_ns), self.price_of(sale, at_ns)
@@ -364,3 +369,15 @@ class AccountAuctions(House[AccountSale]):
         left = PPB if any(leg.lots for leg in sale.legs) else 0
         moves = pay(FEES, FUND, self.asset, sale.fee_micro, "auction fee")
         return [*moves, ended(sale, cause, left, max(0, -sale.value_micro))]
+
+
+def floor_ns(rules: AccountRules) -> int:
+    """The first moment at which a curve asks no more than the floor, by bisection: it never rises. 2**62 where it never does."""
+    floor = rules.floor_ppm * RAY
+    low, high = -1, 2**62
+    if share_ray(rules.curve, high) * PPM > floor:
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if share_ray(rules.curve, middle) * PPM <= floor else (middle, high)
+    return high

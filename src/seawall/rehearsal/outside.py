@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from decimal import Decimal
 from math import floor, log10
 from pathlib import Path
@@ -28,6 +29,7 @@ from seawall.stress.crash import modelled_path
 __all__ = ["Outside", "run"]
 
 DIGITS = 8
+AFTER_S = 45.0
 
 
 class Working:
@@ -67,9 +69,9 @@ class Outside:
         self.over.set()
 
     async def settle_down(self, seconds: float) -> None:
-        """After the path: prices stay, what was displaced comes back."""
+        """After the path: prices stay, what was displaced comes back; until nobody is being closed, or so long."""
         end = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < end:
+        while asyncio.get_running_loop().time() < end and (await self.client.closings(limit=1)).total:
             self.model.advance(self.path.prices[-1], self.path.step_s)
             await self.client.ticks(dict(zip(self.names, map(_text, self.model.mark.tolist()), strict=True)), source="outside")
             await self._work()
@@ -77,6 +79,10 @@ class Outside:
 
     async def follow(self) -> None:
         """Orders of closings, from the stream; at every start and gap those that are open."""
+        async with asyncio.TaskGroup() as telling:
+            await self._follow(telling)
+
+    async def _follow(self, telling: asyncio.TaskGroup) -> None:
         async for message in self.client.stream(["liquidation"]):
             if not isinstance(message, Message):
                 await self._resume()
@@ -86,7 +92,8 @@ class Outside:
                 case "place-order":
                     self._take(data["account"], data, data.get("together", ""))
                 case "withdraw":
-                    await self._withdrawn(data["account"], data["order"])
+                    self.orders.pop(data["order"], None)
+                    telling.create_task(self._tell(account=data["account"], order=data["order"], done=True))
 
     async def _resume(self) -> None:
         """What rests here is what the venue says is open."""
@@ -110,12 +117,12 @@ class Outside:
         lots = int(Decimal(data["quantity"]) / lot)
         self.orders[data["order"]] = Working(account, data["order"], data["instrument"], lots, nano, together)
 
-    async def _withdrawn(self, account: str, id: str) -> None:
-        self.orders.pop(id, None)
-        await self._tell(account=account, order=id, done=True)
-
     async def _work(self) -> None:
-        """Carries out what can be, in the order in which it came; orders that go together all or none."""
+        """Carries out what can be, in the order in which it came, orders that go together all or none; then tells the venue."""
+        told = [fields for fields in self._fills() if fields is not None]
+        await asyncio.gather(*(self._tell(**fields) for fields in told))
+
+    def _fills(self) -> Iterator[dict[str, Any] | None]:
         for order in list(self.orders.values()):
             if order.id not in self.orders:
                 continue
@@ -123,7 +130,7 @@ class Outside:
             if len(group) > 1 and any(self._depth(each) < abs(each.lots) for each in group):
                 continue
             for each in group:
-                await self._fill(each)
+                yield self._fill(each)
 
     def _route(self, order: Working) -> DepthRoute:
         u, units, _ = self.contracts[order.instrument]
@@ -135,10 +142,10 @@ class Outside:
             return abs(order.lots)
         return min(abs(order.lots), self._route(order).depth(side, order.limit_nano))
 
-    async def _fill(self, order: Working) -> None:
+    def _fill(self, order: Working) -> dict[str, Any] | None:
         lots = self._depth(order)
         if not lots:
-            return
+            return None
         side = 1 if order.lots > 0 else -1
         done = self._route(order).take(side, lots)
         _, _, lot = self.contracts[order.instrument]
@@ -153,19 +160,18 @@ class Outside:
         price = format_decimal(Decimal(max(nano, 1)) / 10**9 / lot)
         quantity = format_decimal(side * lots * lot)
         self.executed += 1
-        await self._tell(
-            account=order.account, order=order.id, maker=MAKER, instrument=order.instrument, quantity=quantity, price=price,
-            done=not order.lots,
-        )  # fmt: skip
+        return {
+            "account": order.account, "order": order.id, "maker": MAKER, "quantity": quantity, "price": price, "done": not order.lots,
+        }  # fmt: skip
 
     async def _tell(self, **fields: Any) -> None:
         """The venue may have taken the order back meanwhile: then there is nothing to tell."""
-        fields.pop("instrument", None)
         try:
             await self.client.executed(**fields)
         except ServiceError as error:
-            if error.status not in (404, 409, 422):
+            if error.status not in (400, 404, 409, 422):
                 raise
+            print(f"refused: {fields}: {error}", file=sys.stderr, flush=True)
             self.orders.pop(fields["order"], None)
 
 
@@ -183,7 +189,7 @@ async def run(folder: Path) -> None:
         following = asyncio.create_task(outside.follow())
         try:
             await outside.prices()
-            await outside.settle_down(10.0)
+            await outside.settle_down(AFTER_S)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)

@@ -1,11 +1,13 @@
 """The processes of a rehearsal: begun in order, watched, and ended in order.
 
 The service first, then the money behind it, then keepers, and last the markets outside, with which the crash begins. Each
-speaks to the service over its public API alone; whichever dies is named with what it said last.
+speaks to the service over its public API alone, with an API key of its own; a keeper's is bound to its account and to the key
+that it signs with. Whichever dies is named with what it said last.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -16,14 +18,17 @@ from types import TracebackType
 from typing import Any
 
 from seawall.client import Client, ServiceError, Unreachable
-from seawall.client.sending import Retry
+from seawall.client.keyfile import make_key
+from seawall.client.sending import KEY_VARIABLE, Retry
 from seawall.core.errors import InputError
 from seawall.rehearsal.venue import MAKER, PROVIDERS, Rehearsal
+from seawall.server.keys import KeyFile
 
 __all__ = ["KEEPERS", "Processes"]
 
-KEEPERS = (("keeper-1", "value"), ("keeper-2", "market-maker"), ("keeper-3", "ranked"))
-READY_S = 180.0  # kernels may have to be compiled
+KEEPERS = {"keeper-1": ("value",), "keeper-2": ("market-maker",), "keeper-3": ("ranked", "--option", "buckets=main")}
+"""Their strategies, and what these are told."""
+READY_S = 600.0  # kernels may have to be compiled, on a machine that has more to do
 STOP_S = 15.0
 PLENTY = "1000000000"
 
@@ -35,7 +40,14 @@ class Processes:
         self.rehearsal = rehearsal
         self.folder = Path(rehearsal.folder)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self.client = Client(rehearsal.url, retry=Retry(times=0))
+        keys = KeyFile(self.folder / "keys.json")
+        self._keys: dict[str, str] = {}
+        for name, scopes in (("operator", ["read", "trade", "risk", "admin"]), ("outside", ["read", "trade", "risk"])):
+            _, self._keys[name] = keys.create(name, scopes)
+        for name in KEEPERS:
+            public = make_key(self._signing(name)).public
+            _, self._keys[name] = keys.create(name, ["read", "trade"], public_key=public, account=name)
+        self.client = Client(rehearsal.url, self._keys["operator"], retry=Retry(times=0))
 
     def __enter__(self) -> Processes:
         return self
@@ -62,11 +74,11 @@ class Processes:
     def fund(self) -> None:
         """Those who trade with closings, bid in auctions and stand behind the venue, and the venue's own money."""
         client, it = self.client, self.rehearsal
-        for name in (MAKER, *(name for name, _ in KEEPERS), *PROVIDERS):
+        for name in (MAKER, *KEEPERS, *PROVIDERS):
             client.open_account(name)
         client.deposit(MAKER, PLENTY)
-        for name, _ in KEEPERS:
-            client.deposit(name, str(max(it.committed * 2, 10_000)))
+        for name in KEEPERS:
+            client.deposit(name, str(it.pocket))
         client.deposit("insurance", str(it.fund))
         for market in it.interest_units:
             client.fund(str(it.fund // 4 // len(it.interest_units)), market=market)
@@ -77,9 +89,10 @@ class Processes:
 
     def keepers(self) -> None:
         """One process each, with a strategy of its own."""
-        for name, strategy in KEEPERS:
+        for name, strategy in KEEPERS.items():
             self._start(
-                name, "-m", "seawall.cli.main", "keeper", "--url", self.rehearsal.url, "--account", name, "--strategy", strategy
+                name, "-m", "seawall.cli.main", "keeper", "--url", self.rehearsal.url, "--account", name, "--strategy", *strategy,
+                "--key-file", str(self._signing(name)), "--report", str(self.folder / f"{name}.json"),
             )  # fmt: skip
 
     def crash(self) -> None:
@@ -101,31 +114,48 @@ class Processes:
             if code is not None and (code or name != "outside"):
                 raise InputError(f"rehearsal, {name}", f"ended with {code}: {self._last_words(name)}", "a process that goes on")
 
-    def kill(self, name: str) -> None:
-        """As a machine would that loses power: SIGKILL."""
-        self._running.pop(name).kill()
+    def profits(self) -> dict[str, Any]:
+        """What each keeper's own report says, once it has ended."""
+        found = {}
+        for name in KEEPERS:
+            path = self.folder / f"{name}.json"
+            if path.exists():
+                found[name] = json.loads(path.read_text("utf-8"))
+        return found
 
     def close(self) -> None:
         """Ends all of them, the service last, and waits."""
         for name in sorted(self._running, key=lambda name: name == "service"):
-            process = self._running[name]
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._running.clear()
+            self._end(name)
         self.client.close()
+
+    def rest(self) -> None:
+        """Ends the keepers, in order, so that they report."""
+        for name in KEEPERS:
+            self._end(name)
+
+    def _end(self, name: str) -> None:
+        process = self._running.pop(name, None)
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def _start(self, name: str, *arguments: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")
-        environment: dict[str, Any] = os.environ | {"PYTHONUNBUFFERED": "1"}
+        environment = os.environ | {"PYTHONUNBUFFERED": "1", KEY_VARIABLE: self._keys.get(name, "")}
         self._running[name] = subprocess.Popen(
             [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
         )
         log.close()
+
+    def _signing(self, name: str) -> Path:
+        return self.folder / f"{name}.key"
 
     def _last_words(self, name: str) -> str:
         text = (self.folder / f"{name}.log").read_text("utf-8", "replace").strip()

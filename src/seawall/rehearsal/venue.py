@@ -51,6 +51,7 @@ port = {port}
 
 [dashboard]
 enabled = {dashboard}
+port = {dashboard_port}
 
 [closing]
 rescue_s = {rescue_s:g}
@@ -77,13 +78,15 @@ confirm_s = 5
 
 
 class Rehearsal(msgspec.Struct, frozen=True):
-    """folder: of the files; url: of the service; steps: seconds of the crash; interest_units: by underlying, open interest.
+    """folder: of the files; url: of the service; dashboard: address of its dashboard, empty for none; steps: seconds of the crash; interest_units: by underlying, open interest.
 
-    fund, committed: whole units that the venue and the providers put behind it.
+    fund, committed: whole units that the venue and the providers put behind it, so little that the fall goes through all
+    layers; pocket: what each keeper bids with.
     """
 
     folder: str
     url: str
+    dashboard: str
     seed: int
     pace: float
     steps: int
@@ -91,6 +94,7 @@ class Rehearsal(msgspec.Struct, frozen=True):
     interest_units: dict[str, float]
     fund: int
     committed: int
+    pocket: int
 
     def save(self) -> None:
         """Beside the venue's files, where the other processes find it."""
@@ -122,15 +126,17 @@ def prepare(folder: Path, accounts: int, seed: int, pace: float, model: str = "p
     rehearsal = Rehearsal(
         folder=str(folder),
         url=f"http://127.0.0.1:{_free_port()}",
+        dashboard=f"http://127.0.0.1:{_free_port()}/" if dashboard else "",
         seed=seed,
         pace=pace,
         steps=len(path_of(ticks, tuple(names), SETTING, "modelled").prices),
         accounts=accounts,
         interest_units=dict(zip(names, interest.tolist(), strict=True)),
-        fund=max(notional * 3 // 1000, 1_000),
-        committed=max(notional // 100, 2_000),
+        fund=max(notional * 3 // 10_000, 1_000),
+        committed=max(notional * 2 // 10_000, 2_000),
+        pocket=max(notional // 100, 10_000),
     )
-    (folder / "venue.toml").write_text(_toml(rehearsal, market, model, dashboard), "utf-8")
+    (folder / "venue.toml").write_text(_toml(rehearsal, market, model), "utf-8")
     rehearsal.save()
     return rehearsal
 
@@ -142,7 +148,7 @@ def _write_book(population: Population, market: Market, path: Path) -> None:
     write_table(rows.filter(~pl.col("account").is_in(debtors.implode())), path)
 
 
-def _toml(it: Rehearsal, market: Market, model: str, dashboard: bool) -> str:
+def _toml(it: Rehearsal, market: Market, model: str) -> str:
     """venue.toml; what markets are taken to absorb is what the depth model has in calm times, halved."""
     quick = 1.0 / it.pace
     share = SETTING.depth
@@ -157,7 +163,8 @@ def _toml(it: Rehearsal, market: Market, model: str, dashboard: bool) -> str:
         model=model,
         capacity=it.accounts + 1_000,
         port=it.url.rpartition(":")[2],
-        dashboard=str(dashboard).lower(),
+        dashboard="true" if it.dashboard else "false",
+        dashboard_port=it.dashboard.strip("/").rpartition(":")[2] or 0,
         rescue_s=max(5 * quick, 0.05),
         selling_s=max(60 * quick, 0.5),
         knee_s=max(60 * quick, 0.5),

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from seawall.engine.clearing_events import ClosingStep
 from seawall.journal import batches
 from seawall.server.api.answers import AuditEntry, AuditPage
 from seawall.server.records import SCHEMA, decode
@@ -42,8 +43,13 @@ def read_audit(folder: Path, durable: int, query: Any, names: dict[str, str]) ->
 
 
 def event_words(event: Any) -> tuple[str, dict[str, Any]]:
-    """(kind, fields) of an event of the journal; prices of a batch of ticks are counted, not listed."""
-    kind = type(event).__name__
+    """(kind, fields) of an event of the journal, of a step of closing what is inside; prices of a batch of ticks are counted, not
+    listed."""
+    if isinstance(event, ClosingStep):
+        event, step = event.what, "closing "
+    else:
+        step = ""
+    kind = step + type(event).__name__
     words = msgspec.structs.asdict(event)
     words.pop("at_ns", None)
     if isinstance(words.get("packed"), bytes):

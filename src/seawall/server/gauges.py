@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +48,9 @@ def _closing(service: Any) -> Iterator[Gauge]:
     liquidator, desk = service.liquidator, service.clearing.desk
     if liquidator is None or desk is None:
         return
-    stages = Counter(stage_text(each.state.stage) for each in desk.closings.values())
+    stages = service.narrator.stages
     words = "Accounts that are being closed, by stage."
-    yield "seawall_closings", words, [({"stage": stage_text(stage)}, float(stages[stage_text(stage)])) for stage in Stage]
+    yield "seawall_closings", words, [({"stage": stage_text(stage)}, float(stages[stage])) for stage in Stage if stage]
     yield _one("seawall_closings_waiting", "Accounts that wait for a look.", len(liquidator.schedule))
     yield _one("seawall_closing_refused", "Looks and clocks of closings that were refused since the start.", liquidator.refused)
     yield _one("seawall_auctions", "Auctions that run.", len(desk.house.sales))

@@ -5,7 +5,8 @@ salted hash is for passwords, which people choose and others guess: nobody guess
 a fast one lets every request be checked (0.6 µs). The file is a list of records under mode 0600, replaced as a whole.
 
 Scopes: `read` looks; `trade` opens accounts and places orders, fills and transfers; `risk` gives prices, parameters,
-states of accounts and funding; `admin` lets money in and out and opens the venue's own accounts. Each of the last three
+states of accounts and funding; `admin` lets money in and out and opens the venue's own accounts; `bid` is a keeper's: it bids for
+failed accounts, for one account of its own, with what its private key has signed (docs/keepers.md). Each of the last four
 may look too, and none of them is contained in another.
 """
 
@@ -28,11 +29,12 @@ import msgspec
 from msgspec import Meta
 
 from seawall.core.errors import InputError, UnreadableFile, show
+from seawall.core.signing import check_public_key
 from seawall.server.reading import decode
 
 __all__ = ["LOCAL", "SCOPES", "Key", "KeyFile", "Keys", "allows", "parse_scopes"]
 
-SCOPES = ("read", "trade", "risk", "admin")
+SCOPES = ("read", "trade", "risk", "admin", "bid")
 SECRET_BYTES = 32
 ID_BYTES = 5
 TEXT = re.compile(r"^sw_([0-9a-f]{10})_([A-Za-z0-9_-]{43})$")
@@ -41,23 +43,26 @@ PRIVATE = 0o600
 
 
 class Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One key as the file holds it. Times are ns since the epoch; `expires_ns` 0 is never, rate 0 the venue's."""
+    """One key as the file holds it. Times are ns since the epoch; `expires_ns` 0 is never, rate 0 the venue's. public_key, account:
+    of a keeper: whoever has such a key bids only for that account, and only what that Ed25519 key has signed."""
 
     id: Annotated[str, Meta(pattern="^[0-9a-f]{10}$")]
     name: Annotated[str, Meta(min_length=1, max_length=64)]
-    scopes: list[Literal["read", "trade", "risk", "admin"]]
+    scopes: list[Literal["read", "trade", "risk", "admin", "bid"]]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
     created_ns: int
     expires_ns: int = 0
     revoked_ns: int = 0
     requests_per_s: Annotated[float, Meta(ge=0)] = 0.0
+    public_key: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
+    account: str = ""
 
     def valid(self, now_ns: int) -> bool:
         """Whether it opens anything at that time."""
         return self.revoked_ns == 0 and (self.expires_ns == 0 or now_ns < self.expires_ns)
 
 
-LOCAL = Key(id="0000000000", name="local", scopes=["read", "trade", "risk", "admin"], sha256="0" * 64, created_ns=0)
+LOCAL = Key(id="0000000000", name="local", scopes=["read", "trade", "risk", "admin", "bid"], sha256="0" * 64, created_ns=0)
 """Who asks a service on loopback that has no keys at all."""
 
 
@@ -107,11 +112,18 @@ class KeyFile:
             raise InputError(str(self.path), "one id twice", "each id once")
         return found
 
-    def create(self, name: str, scopes: list[str], *, requests_per_s: float = 0.0, expires_ns: int = 0) -> tuple[Key, str]:
+    def create(
+        self, name: str, scopes: list[str], *, requests_per_s: float = 0.0, expires_ns: int = 0, public_key: str = "", account: str = ""
+    ) -> tuple[Key, str]:
         """A new key: its record, and the text that its holder gets and that is written nowhere."""
+        if bool(public_key) != bool(account):
+            raise InputError("keeper", f"public key {show(public_key)}, account {show(account)}", "both or neither")
+        if public_key:
+            check_public_key(public_key, "public key")
         with self._locked():
             keys = self.read()
             key, text = _made(name, scopes, self._clock(), {each.id for each in keys}, requests_per_s, expires_ns)
+            key = msgspec.structs.replace(key, public_key=public_key, account=account)
             self._write([*keys, key])
         return key, text
 
@@ -130,6 +142,7 @@ class KeyFile:
             if not old.valid(now):
                 raise InputError(f"key {id}", "a key that opens nothing any more", "a valid key")
             new, text = _made(old.name, list(old.scopes), now, {key.id for key in keys}, old.requests_per_s, old.expires_ns)
+            new = msgspec.structs.replace(new, public_key=old.public_key, account=old.account)
             until = min(now + overlap_ns, old.expires_ns or now + overlap_ns)
             ended = msgspec.structs.replace(old, expires_ns=max(until, 1))
             self._write([ended if key.id == id else key for key in keys] + [new])

@@ -23,6 +23,7 @@ __all__ = [
     "Commit",
     "Cover",
     "Deposit",
+    "Designate",
     "Executed",
     "Exit",
     "Expire",
@@ -36,6 +37,8 @@ __all__ = [
     "Order",
     "Parameters",
     "Premium",
+    "RankedBid",
+    "RankedCancel",
     "Reduce",
     "Request",
     "Restart",
@@ -258,13 +261,56 @@ class Unload(_Wire, frozen=True, kw_only=True):
 
 class Bid(_Wire, frozen=True, kw_only=True):
     """For a share (0.25: a quarter) of what an auction has left, with a limit for all of it: the most that is paid, or where
-    the bidder is paid minus the least. version: of the auction that the bidder saw."""
+    the bidder is paid minus the least. version: of the auction that the bidder saw. The rest: what a keeper signs with (docs/keepers.md)."""
 
     auction: int
     bidder: str
     share: str
     limit: str
     version: int
+    public_key: str = ""
+    nonce: str = ""
+    expires_ns: int = 0
+    signature: str = ""
+
+
+class RankedBid(_Wire, frozen=True, kw_only=True):
+    """A bid that stands before anybody fails: size: requirement that it takes over at most; share: of the value, the most that it
+    pays; insolvent: of the requirement, the least that it is paid on top of a deficit ("": it takes no such account); budget: money put
+    aside now. Signed as `Bid` is (docs/keepers.md)."""
+
+    bidder: str
+    id: str
+    bucket: str
+    size: str
+    share: str
+    budget: str
+    until_ns: int
+    insolvent: str = ""
+    public_key: str = ""
+    nonce: str = ""
+    expires_ns: int = 0
+    signature: str = ""
+
+
+class RankedCancel(_Wire, frozen=True, kw_only=True):
+    """A standing bid goes, or (no id) all of its bidder."""
+
+    bidder: str
+    id: str = ""
+    public_key: str = ""
+    nonce: str = ""
+    expires_ns: int = 0
+    signature: str = ""
+
+
+class Designate(_Wire, frozen=True, kw_only=True):
+    """A market maker promises to keep so much requirement of a bucket standing at this share or better; size "0": no longer."""
+
+    bidder: str
+    bucket: str
+    size: str
+    share: str
 
 
 class Restart(_Wire, frozen=True, kw_only=True):
@@ -341,6 +387,9 @@ Request = (
     | Executed
     | Unload
     | Bid
+    | RankedBid
+    | RankedCancel
+    | Designate
     | Restart
     | Commit
     | Exit

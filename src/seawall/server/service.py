@@ -27,6 +27,7 @@ from seawall.engine.status_board import StatusBoard
 from seawall.journal import Journal, Limits
 from seawall.ledger.chart import CLEARING, OUTSIDE, ROUNDING
 from seawall.ledger.events import Receipt
+from seawall.liquidation.closing_desk import Seal
 
 from . import requests as wire
 from .closing.liquidator import Liquidator
@@ -150,14 +151,15 @@ class Service(Looking):
 
     # -- writing -------------------------------------------------------------------------------
 
-    async def write(self, request: wire.Request, *, key_id: str = "", idempotency: str = "") -> Written:
+    async def write(self, request: wire.Request, *, key_id: str = "", idempotency: str = "", seal: Seal | None = None) -> Written:
         """Applies a request and returns when it is durable and shown.
 
         key_id: who writes, kept in the record. idempotency: under the same one of the same writer a request is applied
         once, and answered as then. Raises InputError where it cannot be (nothing is recorded), DuplicateRow where the
-        key was used for something else, Unavailable where the journal takes nothing or stops before it has this.
+        key was used for something else, Unavailable where the journal takes nothing or stops before it has this. seal: with
+        what the writer has signed the request, kept in the record.
         """
-        written = self._apply(request, key_id, idempotency)
+        written = self._apply(request, key_id, idempotency, seal)
         if written.sequence:
             await self._outbox.wait(self.clearing.sequence if written.repeated else written.sequence)
         return written
@@ -176,11 +178,14 @@ class Service(Looking):
         """Returns when everything applied so far is durable and shown; Unavailable where it will not be."""
         await self._outbox.wait(self.clearing.sequence)
 
-    def _apply(self, request: wire.Request, key_id: str, idempotency: str) -> Written:
+    def _apply(self, request: wire.Request, key_id: str, idempotency: str, seal: Seal | None = None) -> Written:
         self._refuse_if_unable()
         if self.liquidator is not None and isinstance(request, wire.Reduce | wire.Flatten):
             self.liquidator.ahead(request.account)
-        return self._apply_event(event_of(self.clearing, request, self.now_ns()), request, key_id, idempotency)
+        event = event_of(self.clearing, request, self.now_ns())
+        if seal is not None and isinstance(event, ClosingStep):
+            event = msgspec.structs.replace(event, what=msgspec.structs.replace(event.what, seal=seal))
+        return self._apply_event(event, request, key_id, idempotency)
 
     def step(self, what: Any) -> Written:
         """Records a step of closing that the service itself makes, now. Raises as `write`, but waits for nothing."""

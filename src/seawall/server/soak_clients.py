@@ -37,7 +37,7 @@ OPEN_FILLS = 50  # of one writer, beyond which the oldest is taken back
 PRICES = {"BTC": 100_000.0, "ETH": 3_500.0, "SOL": 200.0, "BNB": 1_100.0, "XRP": 2.4}
 QUANTITIES = {"BTC": "0.001", "ETH": "0.02", "SOL": "0.3", "BNB": "0.05", "XRP": "20"}
 PATHS = {"fill": "fills", "deposit": "deposits", "withdraw": "withdrawals", "order": "orders", "cancel": "cancels", "ticks": "ticks"}
-CHANNELS = ("decision", "account", "price", "parameters", "system")
+CHANNELS = ("decision", "account", "price", "parameters", "system", "liquidation")
 LOOKED_AT = ("/metrics", "/v1/status", "/v1/overview?worst=5", "/v1/accounts?limit=20&sort=margin_ratio", "/v1/market/prices")
 CUT = (ConnectionError, asyncio.IncompleteReadError)  # a connection that ended by itself
 CUT_MAX = 1_000

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from seawall.core.units import format_decimal
+from seawall.kernels.rows import LINEAR
 from seawall.ledger.accounts import Accounts
+from seawall.liquidation.adl_book import OtherSide
+from seawall.liquidation.legs import plan
+from seawall.liquidation.size import SizeRules
 from seawall.margin.explain import explain_account
 from seawall.margin.liquidation import liquidation_prices
+from seawall.margin.single import Single
 from seawall.margin.whatif import Calculator
 
 from .looking import Looking
@@ -49,3 +54,27 @@ def warm(venue: Looking) -> None:
     liquidation_prices(book, market, engine.watch.model, _NAME, market.underlyings[0])
     venue.accounts(limit=1)
     venue.overview()
+    if venue.clearing.desk is not None:
+        _closings(venue.clearing, market)
+
+
+def _closings(clearing: Any, market: Any) -> None:
+    """A plan of each kind, and the other side of one, for an account that fails and is nobody's."""
+    model, legs = clearing.engine.watch.model, market.legs
+    held = [mine[0] for mine in clearing.mirror.legs_of if len(mine) == 1 and legs.kind[mine[0]] == LINEAR][:2]
+    if not held:
+        return
+    held = sorted(set(held))
+    some = np.array(held, np.int32)
+    worth = sum(1_000_000 * clearing.engine.watch.mark_nano(leg) for leg in held)
+    single = Single(market, model, some, np.full(len(held), 1_000_000, np.int64), -worth)
+    needs = single.evaluate().maintenance * 1_000
+    failing = Single(market, model, some, np.full(len(held), 1_000_000, np.int64), needs // 2 - worth)
+    for quick in (False, True):
+        plan(failing, SizeRules(minimum_micro=0, dust_micro=0, full_below_micro=0), active=True, quick=quick)
+    tables = model.tables(market)
+    short = Accounts(["x"], np.array([2**50]), np.array([0, 1]), some[:1], np.array([-10], np.int64))
+    delta = tables.values[:, 0].astype(np.float64)
+    if delta[held[0]]:
+        other = OtherSide(short, tables, model.kind, held[0], -1, int(tables.values[held[0], 0]), delta)
+        other.allocate(5, np.array([10**9], np.int64))

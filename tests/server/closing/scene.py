@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 
 from engine.histories import genesis, perpetuals_document
+from seawall.core.errors import InputError
 from seawall.core.times import SECOND_NS
+from seawall.engine.clearing import Clearing
 from seawall.server import requests as wire
 from seawall.server.closing.said import stage_text
 from seawall.server.closing.table import BucketTable, ClosingTable, closing_terms
@@ -108,33 +110,52 @@ class Scene:
         """Messages of a kind, about an account."""
         return [each for each in self.told if each["what"] == what and account in ("", each["account"])]
 
-    async def execute(self, name: str, maker: str = "backstop", share: float = 1.0, done: bool = True) -> None:
-        """Every order of a closing in the market trades at its limit, or at the mark where it has none."""
+    async def execute(
+        self, name: str, maker: str = "backstop", share: float = 1.0, done: bool = True, refused: bool = False
+    ) -> None:
+        """Every order of a closing in the market trades at its limit, or at the mark where it has none. refused: whether the venue may refuse
+        it (a position that its owner has traded since)."""
         engine = self.service.clearing.engine
         for order in [each for each in self.orders(name) if each.lane != "adl"]:
             instrument = engine.watch.desk.base.instruments[order.symbol]
             mark = sum(engine.watch.mark_nano(leg) for leg, _ in engine.watch.desk.base.legs.expand(order.symbol))
             lots = int(order.lots * share) or order.lots
             price = order.limit_nano if order.limit_nano is not None else mark
-            await self.write(
-                wire.Executed(
-                    account=name, order=order.id, maker=maker, quantity=quantity_text(instrument, lots),
-                    price=price_text(instrument, price), done=done,
-                )
+            request = wire.Executed(
+                account=name, order=order.id, maker=maker, quantity=quantity_text(instrument, lots), price=price_text(instrument, price),
+                done=done,
             )  # fmt: skip
+            try:
+                await self.write(request)
+            except InputError:
+                if not refused:
+                    raise
 
     def conserved(self) -> None:
-        """Money and lots sum to nothing, and the engine's book is the ledger's."""
-        clearing = self.service.clearing
-        clearing.check_mirror()
-        state = clearing.ledger.state
-        for number, held in enumerate(state.balance):
-            cost = sum(
-                state.cost[slot] for slot in range(len(state.holder)) if state.holder[slot] >= 0 and state.settled_in[state.held[slot]] == number
-            )
-            assert sum(held) + cost == 0, f"money of asset {number} is made or lost: {sum(held) + cost}"
-        lots: dict[int, int] = {}
-        for slot in range(len(state.holder)):
-            if state.holder[slot] >= 0:
-                lots[state.held[slot]] = lots.get(state.held[slot], 0) + state.lots[slot]
-        assert not any(lots.values()), f"lots that nobody is the other side of: {lots}"
+        """See `conserved`."""
+        conserved(self.service.clearing)
+
+
+def conserved(clearing: Clearing) -> None:
+    """Money and lots sum to nothing, the engine's book is the ledger's, and every fund of the desk is what its account holds."""
+    clearing.check_mirror()
+    state, desk = clearing.ledger.state, clearing.desk
+    live = [slot for slot in range(len(state.holder)) if state.holder[slot] >= 0]
+    for number, held in enumerate(state.balance):
+        total = sum(held) + sum(state.cost[slot] for slot in live if state.settled_in[state.held[slot]] == number)
+        assert total == 0, f"money of asset {number} is made or lost: {total}"
+    lots: dict[int, int] = {}
+    for slot in live:
+        lots[state.held[slot]] = lots.get(state.held[slot], 0) + state.lots[slot]
+    assert not any(lots.values()), f"lots that nobody is the other side of: {lots}"
+    assert desk is not None
+    balance = state.balance[clearing.mirror.asset]
+    kept = {f"tranche.{name}": each.balance_micro for name, each in desk.layers.tranches.items()}
+    kept |= {"fund.global": desk.layers.fund.balance_micro, "liquidation-fund": 0}
+    kept |= {f"backstop.{name}": each.holds_micro for name, each in desk.layers.vaults.items()}
+    kept["auction-fees"] = sum(sale.fee_micro for sale in desk.house.sales.values())
+    assert {name: balance[state.rows[name]] for name in kept} == kept
+    for name, vault in desk.layers.vaults.items():
+        found = {symbol: held.lots for symbol, held in vault.inventory.items()}
+        row = state.rows[f"inventory.{name}"]
+        assert {state.instruments[state.held[slot]].instrument: state.lots[slot] for slot in state.positions(row)} == found

@@ -85,7 +85,8 @@ class PostingView(msgspec.Struct, frozen=True):
 
 
 class WrittenView(msgspec.Struct, frozen=True):
-    """A write that is durable. sequence: of its record; repeated: its idempotency key had been used by the same request."""
+    """A write that is durable. sequence: of its record; repeated: its idempotency key had been used by the same request.
+    closing: what was said about closings, as on the stream; receipt: the venue's signature, where a keeper had signed."""
 
     sequence: int
     at_ns: int
@@ -94,6 +95,7 @@ class WrittenView(msgspec.Struct, frozen=True):
     verdict: VerdictView | None
     decisions: tuple[DecisionView, ...]
     closing: tuple[dict[str, Any], ...] = ()
+    receipt: str = ""
 
 
 class CrossingView(msgspec.Struct, frozen=True):
@@ -247,8 +249,8 @@ def decision_view(one: Any) -> DecisionView:
     )
 
 
-def written_view(written: Any) -> WrittenView:
-    """What a write did, as it is told."""
+def written_view(written: Any, receipt: str = "") -> WrittenView:
+    """What a write did, as it is told. receipt: the venue's signature, of what was signed."""
     lines = written.receipt.postings if written.receipt is not None else ()
     return WrittenView(
         sequence=written.sequence,
@@ -258,4 +260,5 @@ def written_view(written: Any) -> WrittenView:
         verdict=verdict_view(written.verdict) if written.verdict is not None else None,
         decisions=tuple(decision_view(one) for one in written.decisions),
         closing=tuple(written.closing),
+        receipt=receipt,
     )

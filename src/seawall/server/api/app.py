@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from seawall.core.errors import SeawallError
-from seawall.server.api import accounts, book, closing, looking, sockets, writing
+from seawall.server.api import accounts, book, closing, keepers, looking, sockets, writing
 from seawall.server.api.desk import Desk
 from seawall.server.api.document import describe
 from seawall.server.api.errors import Refusal, failure_of
@@ -18,6 +18,7 @@ from seawall.server.api.gate import Gate
 from seawall.server.api.routes import Facts
 from seawall.server.config import VenueConfig
 from seawall.server.hub import Hub
+from seawall.server.keepers.notary import Notary
 from seawall.server.keys import Keys
 from seawall.server.limits import Buckets
 from seawall.server.looks import Looks
@@ -39,7 +40,8 @@ def make_app(config: VenueConfig, service: Service, hub: Hub, keys: Keys, metric
 
     limits = config.limits
     buckets = Buckets(limits.requests_per_s, limits.burst)
-    desk = Desk(config, service, hub, keys, buckets, metrics, {}, {"version": __version__}, Looks(service.clearing))
+    notary = Notary.of(config) if service.clearing.desk is not None else None
+    desk = Desk(config, service, hub, keys, buckets, metrics, {}, {"version": __version__}, Looks(service.clearing), notary)
     if service.liquidator is not None:
         metrics.stages |= service.liquidator.stages
     app = FastAPI(
@@ -48,7 +50,7 @@ def make_app(config: VenueConfig, service: Service, hub: Hub, keys: Keys, metric
     )  # fmt: skip
     app.state.desk = desk
     facts: dict[str, Facts] = {}
-    for module in (accounts, writing, looking, book, closing):
+    for module in (accounts, writing, looking, book, closing, keepers):
         routes = module.routes()
         app.include_router(routes.router)
         facts |= routes.facts

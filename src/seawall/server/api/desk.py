@@ -10,6 +10,7 @@ import msgspec
 from seawall.server.api.errors import Refusal
 from seawall.server.config import VenueConfig
 from seawall.server.hub import Hub
+from seawall.server.keepers.notary import Notary
 from seawall.server.keys import Key, Keys
 from seawall.server.limits import Buckets
 from seawall.server.looks import Looks
@@ -25,7 +26,7 @@ WORST_MAX = 500
 
 class Desk(NamedTuple):
     """One running service, as its routes see it. sockets: open WebSockets by key; looks: at all accounts, beside
-    the loop."""
+    the loop; notary: checks what keepers sign, where the venue closes failed accounts."""
 
     config: VenueConfig
     service: Service
@@ -36,6 +37,7 @@ class Desk(NamedTuple):
     sockets: dict[str, int]
     facts: dict[str, Any]
     looks: Looks
+    notary: Notary | None = None
 
     async def overview(self, worst: int = 50) -> Overview:
         """The service's overview, at most OVERVIEW_S old: it looks at every account, which is for no caller's loop to repeat."""

@@ -17,6 +17,7 @@ from seawall.core.errors import (
     JournalBusy,
     JournalStopped,
     MissingExtra,
+    StaleEvent,
     UnknownInstrument,
 )
 from seawall.server.outbox import Unavailable
@@ -30,7 +31,7 @@ STATUS_WORDS = {
     404: "No such account, instrument or path.",
     405: "Another method than this path has.",
     408: "The request did not come in time.",
-    409: "The idempotency key was used with another content.",
+    409: "The idempotency key was used with another content; or what it is about is over.",
     413: "More bytes than `limits.body_bytes`.",
     415: "A body that is neither JSON nor MessagePack.",
     422: "Refused by margin; the verdict says why.",
@@ -108,6 +109,8 @@ def _kind(error: InputError) -> tuple[int, str]:
         return 404, "unknown-instrument"
     if isinstance(error, DuplicateRow) :
         return 409, "duplicate"
+    if isinstance(error, StaleEvent):
+        return 409, "stale"
     return 400, _kebab(type(error).__name__)
 
 

@@ -246,7 +246,7 @@ class _Conversation:
 
     def _begin(self, question: Write, format: Format) -> None:
         scope = SCOPE_OF[type(question.request)]
-        if not allows(self._key, scope):
+        if not any(allows(self._key, one) for one in scope.split("|")):
             raise Refusal(403, "scope", f"key {self._key.id}", "scopes " + ", ".join(self._key.scopes), f"the scope {scope}")
         if len(self._tasks) >= WRITING_MAX:
             raise Refusal(429, "writes", "socket", f"{len(self._tasks)} writes under way", f"at most {WRITING_MAX}", retry_s=0.1)

@@ -16,6 +16,7 @@ from seawall.server.api.answers import WrittenView, verdict_view, written_view
 from seawall.server.api.desk import Desk
 from seawall.server.api.errors import Refusal
 from seawall.server.api.routes import Ask, Routes, answer, idempotency_of
+from seawall.server.keepers.sealing import check_keeper, write_sealed
 from seawall.server.keys import Key
 
 __all__ = ["SCOPE_OF", "WRITES", "routes", "write"]
@@ -59,8 +60,11 @@ WRITES = (
     Write("/v1/flattenings", wire.Flatten, "trade", "flatten", "The owner closes everything; once in an episode."),
     Write("/v1/executions", wire.Executed, "trade", "record_execution", "An order of a closing traded, or is over."),
     Write("/v1/unloadings", wire.Unload, "trade", "record_unloading", "A position that providers inherited was traded away."),
-    Write("/v1/bids", wire.Bid, "trade", "bid", "A bid in an auction of an account; it cannot be taken back."),
-    Write("/v1/restarts", wire.Restart, "trade", "restart_auction", "A keeper starts an auction again whose time is over."),
+    Write("/v1/bids", wire.Bid, "trade|bid", "bid", "A bid in an auction of an account; it cannot be taken back."),
+    Write("/v1/ranked-bids", wire.RankedBid, "trade|bid", "file_ranked_bid", "A bid that stands before anybody fails."),
+    Write("/v1/ranked-cancels", wire.RankedCancel, "trade|bid", "cancel_ranked_bid", "A standing bid goes, or all of a bidder."),
+    Write("/v1/designations", wire.Designate, "risk", "designate_liquidator", "A market maker promises to keep standing bids."),
+    Write("/v1/restarts", wire.Restart, "trade|bid", "restart_auction", "A keeper starts an auction again whose time is over."),
     Write("/v1/commitments", wire.Commit, "trade", "commit_to_backstop", "A provider puts money behind a bucket."),
     Write("/v1/exits", wire.Exit, "trade", "exit_backstop", "A provider asks for money back; the cooldown begins."),
     Write("/v1/collections", wire.Collect, "trade", "collect_earnings", "A provider takes what he has earned."),
@@ -75,6 +79,9 @@ async def write(desk: Desk, key: Key, request: Any, idempotency: str) -> Written
     """Writes a request and waits for the disk. Raises Refusal (422) where margin refuses it."""
     if isinstance(request, wire.OpenAccount) and request.kind != "user" and "admin" not in key.scopes:
         raise Refusal(403, "scope", f"key {key.id}", "scopes " + ", ".join(key.scopes), "the scope admin")
+    sealed = check_keeper(desk.notary, key, request, idempotency, desk.service.now_ns())
+    if sealed is not None and desk.notary is not None:
+        return await write_sealed(desk.service, desk.notary, key, request, sealed)
     stage = "owner-lane" if isinstance(request, OWNERS) else "write"
     prices = desk.metrics.timed("tick") if isinstance(request, wire.Ticks) else nullcontext()
     with desk.metrics.timed(stage), prices:

@@ -30,6 +30,7 @@ from seawall.server.outbox import Unavailable
 from .book import BookOf
 from .looks import LookMaker
 from .others import OtherSides
+from .pacing import Pacer
 from .rules import look_rules
 from .schedule import Schedule
 from .waiting import Waiting
@@ -37,7 +38,10 @@ from .waiting import Waiting
 __all__ = ["Liquidator"]
 
 FAULT_NS = 5 * SECOND_NS  # after which an account whose look was refused is tried again
+LOOK_COST_NS = 500_000  # what is taken for a look at an auction, with as much for everybody else
 QUICK_FROM = 256  # accounts that wait, from which on plans are made by the closed form
+
+_OF_THE_MARKET = frozenset(("Ticks", "Marks", "Surface", "Clock", "Premium"))  # which concern nobody but whose status they change
 
 log = logging.getLogger("seawall")
 Apply = Callable[[Any], Any]
@@ -65,12 +69,14 @@ class Liquidator:
         self.book = BookOf(clearing)
         self.schedule = Schedule(clearing, self.book)
         self.others = OtherSides(self.book, self.schedule.open)
-        self.looks = LookMaker(clearing, look_rules(table, clearing.genesis), self.book, self.others)
+        rules = look_rules(table, clearing.genesis)
+        self.looks = LookMaker(clearing, rules, self.book, self.others)
+        self._look_ns = int(table.look_s * SECOND_NS)
+        self.pacer = Pacer(clearing, rules.ladders, table.gain_limit_ppm, self._look_ns, self._now)
         self.waiting = Waiting(int(table.order_s * SECOND_NS), int(table.confirm_s * SECOND_NS))
         self.beats, self.first = Histogram(), Histogram()
         self.stages = {"closing-beat": self.beats, "closing-first-look": self.first}
         self.refused = 0
-        self._look_ns = int(table.look_s * SECOND_NS)
         self._woken = asyncio.Event()
         self._settled_at = self._settling_s = 0.0
         self._second_ns = 0  # of the clocks that are looked at now and then
@@ -133,12 +139,16 @@ class Liquidator:
     def heard(self, event: Any, outcome: Any) -> None:
         """Of every event that was applied: whose closing it concerns is looked at with the next beat."""
         kind = type(event).__name__
+        if kind in _OF_THE_MARKET and not outcome.decisions:
+            return
         if kind in ("Order", "Cancel"):
             orders = self._orders.setdefault(self.clearing.ledger.state.rows[event.account], {})
             if kind == "Order":
                 orders[event.id] = None
             else:
                 orders.pop(event.id, None)
+        if kind == "Expire":
+            self.schedule.all_soon()
         for said in outcome.closing:
             self.waiting.heard(said, event.at_ns)
         names = set(self._concerned(getattr(event, "what", event), outcome.closing))
@@ -209,7 +219,7 @@ class Liquidator:
             first_ns = self.schedule.breached(row)
             look = self.looks.look(
                 name, now_ns, self._open_orders(row), quick=len(self.schedule) > QUICK_FROM,
-                unwanted=self.waiting.unwanted(name), figures=figures,
+                unwanted=self.waiting.unwanted(name), room=self.pacer.room, figures=figures,
             )  # fmt: skip
             if self._says_something(desk.closings.get(name), look):
                 self._markets.add(look.market)
@@ -272,11 +282,21 @@ class Liquidator:
         if state.look is None or state.look.version != state.version:
             self.schedule.later(row, 0)  # something has changed since
             return
-        ends = [now_ns + self._look_ns]
-        for edge in (state.breached_ns + closing.rules.rescue_ns, state.breached_ns + closing.rules.rescue_ns + closing.rules.selling_ns):
-            if edge > now_ns:
-                ends.append(edge)
-        self.schedule.later(row, min(ends))
+        self.schedule.later(row, self._due_ns(closing, now_ns))
+
+    def _due_ns(self, closing: Closing, now_ns: int) -> int:
+        """When a closing to which nothing happens is looked at again: where only time can change something, at that time. What else
+        changes it (fills, sales, its status) makes it due at once, see `heard`."""
+        state, rules = closing.state, closing.rules
+        rescued_ns = state.breached_ns + rules.rescue_ns
+        sold_ns = rescued_ns + rules.selling_ns
+        waits = any(order.lane in ("wave", "residual") or self.waiting.asked(closing.account, order.id) for order in state.orders)
+        if state.stage == Stage.RESCUE and now_ns < rescued_ns and not waits:
+            return rescued_ns
+        if state.stage == Stage.SELLING and now_ns < sold_ns and state.orders and not waits:
+            return sold_ns
+        # figures of very many auctions are renewed as often as half of the loop bears
+        return now_ns + max(self._look_ns, LOOK_COST_NS * len(self.desk.house.sales))
 
     def _unwait(self, name: str, closing: Closing, now_ns: int) -> None:
         """Orders that nobody executes or confirms."""

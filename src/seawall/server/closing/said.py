@@ -6,7 +6,7 @@ is one message, with each layer that was asked.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,12 +50,14 @@ class SettledView(msgspec.Struct, frozen=True):
 
 class Narrator:
     """Tells, and remembers the last shortfalls and what each layer has paid since the start of the process. owners: of the auctions
-    that run."""
+    that run; stages: closings by stage, but for those at rest."""
 
     def __init__(self, clearing: Clearing) -> None:
         self.clearing = clearing
         desk = clearing.desk
         self.owners: dict[int, str] = {} if desk is None else {n: sale.owner for n, sale in desk.house.sales.items()}
+        states = [] if desk is None else [each.state.stage for each in desk.closings.values()]
+        self.stages: Counter[int] = Counter(states)
         self.settled: deque[SettledView] = deque(maxlen=KEPT)
         self.totals: dict[Layer, int] = dict.fromkeys((Layer.TRANCHE, Layer.BACKSTOP, Layer.FUND, Layer.DELEVERAGING, Layer.DEFERRED), 0)
 
@@ -156,6 +158,8 @@ class Narrator:
             case closing.Deleverage():
                 return {"what": "deleverage", "account": said.account} | self.order(said.order)
             case closing.Staged():
+                self.stages[said.before] -= 1
+                self.stages[said.after] += 1
                 return {
                     "what": "staged", "account": said.account, "from": stage_text(said.before), "to": stage_text(said.after),
                     "why": said.why, "equity": format_micro(said.equity_micro), "maintenance": format_micro(said.maintenance_micro),

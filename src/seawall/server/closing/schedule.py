@@ -82,6 +82,11 @@ class Schedule:
         if self._next_ns[row] != np.iinfo(np.int64).max:
             self._next_ns[row] = 0
 
+    def all_soon(self) -> None:
+        """Everybody whose closing is open is due at the next beat."""
+        rows = np.flatnonzero(self.open)
+        self._next_ns[rows] = np.where(self._next_ns[rows] == np.iinfo(np.int64).max, self._next_ns[rows], 0)
+
     def later(self, row: int, at_ns: int) -> None:
         """An account was looked at: it is due again then."""
         self._next_ns[row] = at_ns

@@ -7,16 +7,20 @@ from fractions import Fraction
 from typing import Any
 
 from seawall.core.errors import InputError, UnknownKey, show
+from seawall.core.signing import money_micro, share_ppm
 from seawall.core.units import MICRO, parse_decimal, parse_positive, to_int_exact
 from seawall.engine.admission import user
 from seawall.engine.clearing import Clearing
 from seawall.engine.clearing_events import ClosingStep, Executed, Unloaded
 from seawall.engine.closing_admission import free_micro
+from seawall.ledger.chart import ACTIVE, STATES
+from seawall.ledger.doors import state_of
 from seawall.liquidation import layers
 from seawall.liquidation.account_slices import PPB
 from seawall.liquidation.auction_events import Bid, Restart, SetBreaker
 from seawall.liquidation.closing_desk import ClosingDesk, ToHouse, ToLayers
 from seawall.liquidation.closing_events import Flatten, Order, Reduce
+from seawall.liquidation.ranked_events import CancelRanked, Designate, FileRanked
 from seawall.server import requests as wire
 from seawall.server.quantities import instrument_of, lot_price
 
@@ -80,6 +84,49 @@ def _bid(clearing: Clearing, it: wire.Bid) -> ToHouse:
         free_micro=free, at_ns=0,
     )  # fmt: skip
     return ToHouse(number=0, at_ns=0, event=bid)
+
+
+def _ranked_bid(clearing: Clearing, it: wire.RankedBid) -> ToHouse:
+    """Money that is put aside must be there, in an account that may trade."""
+    house, state = _desk(clearing).house, clearing.ledger.state
+    row = user(clearing, it.bidder)
+    if state_of(state, row) != ACTIVE or state.parent[row] >= 0:
+        raise InputError("bidder", f"{show(it.bidder)}, {STATES[state_of(state, row)]}", "an active account, not a bucket")
+    if it.bucket not in house.rules:
+        raise UnknownKey("bucket", show(it.bucket), "one of " + ", ".join(house.rules))
+    if not 1 <= len(it.id) <= 64 or not it.id.isprintable():
+        raise InputError("id", show(it.id), "1 to 64 printable characters")
+    event = FileRanked(
+        bidder=it.bidder, id=it.id, bucket=it.bucket, size_micro=_positive(it.size, "size"), share_ppm=share_ppm(it.share, "share"),
+        insolvent_ppm=share_ppm(it.insolvent, "insolvent") if it.insolvent else -1, budget_micro=_positive(it.budget, "budget"),
+        until_ns=it.until_ns, free_micro=max(free_micro(clearing, row) - committed_micro(house, it.bidder), 0), at_ns=0,
+    )  # fmt: skip
+    return ToHouse(number=0, at_ns=0, event=event)
+
+
+def _ranked_cancel(clearing: Clearing, it: wire.RankedCancel) -> ToHouse:
+    _desk(clearing)
+    user(clearing, it.bidder)
+    return ToHouse(number=0, at_ns=0, event=CancelRanked(bidder=it.bidder, id=it.id, at_ns=0))
+
+
+def _designate(clearing: Clearing, it: wire.Designate) -> ToHouse:
+    house = _desk(clearing).house
+    user(clearing, it.bidder)
+    if it.bucket not in house.rules:
+        raise UnknownKey("bucket", show(it.bucket), "one of " + ", ".join(house.rules))
+    size = money_micro(it.size, "size")
+    if not 0 <= size <= AMOUNT_MICRO_MAX:
+        raise InputError("size", show(it.size), "0 or more")
+    event = Designate(bidder=it.bidder, bucket=it.bucket, size_micro=size, share_ppm=share_ppm(it.share, "share"), at_ns=0)
+    return ToHouse(number=0, at_ns=0, event=event)
+
+
+def _positive(text: str, place: str) -> int:
+    found = to_int_exact(parse_positive(text, place), MICRO, place)
+    if found > AMOUNT_MICRO_MAX:
+        raise InputError(place, show(text), f"at most {AMOUNT_MICRO_MAX // MICRO}")
+    return found
 
 
 def committed_micro(house: Any, bidder: str) -> int:
@@ -168,6 +215,9 @@ _TURNS: dict[type, Callable[..., Any]] = {
     wire.Flatten: _flatten,
     wire.Executed: _executed,
     wire.Bid: _bid,
+    wire.RankedBid: _ranked_bid,
+    wire.RankedCancel: _ranked_cancel,
+    wire.Designate: _designate,
     wire.Restart: _restart,
     wire.Breaker: _breaker,
     wire.Commit: _provider(layers.Commit),

@@ -1,7 +1,7 @@
 """What a newcomer waits for: the help text, and the first frame of the demo.
 
 Real processes, wall time. Cold: with an empty folder for compiled kernels; warm: with that folder
-as the cold run left it. The demo runs under a terminal of its own (a pty) and is stopped as soon
+as the cold run left it. The demo (of the engine) runs under a terminal of its own (a pty) and is stopped as soon
 as its live view has drawn its first frame.
 """
 
@@ -63,7 +63,7 @@ def _help_seconds() -> float:
 
 
 def first_frame_seconds(cache: Path) -> float:
-    """Seconds from the start of `seawall demo` to the first frame of its live view."""
+    """Seconds from the start of `seawall demo --engine` to the first frame of its live view."""
     with tempfile.TemporaryDirectory(prefix="seawall-bench-out-") as folder:
         environment = os.environ | {
             "NUMBA_CACHE_DIR": str(cache),
@@ -72,7 +72,7 @@ def first_frame_seconds(cache: Path) -> float:
             "COLUMNS": str(COLUMNS),
         }
         start = time.perf_counter()
-        process, terminal = _spawn([*command(), "demo"], environment, folder)
+        process, terminal = _spawn([*command(), "demo", "--engine"], environment, folder)
         try:
             _wait_for(terminal, FIRST_FRAME, start + PATIENCE_S)
             return time.perf_counter() - start

@@ -139,14 +139,14 @@ def _closing(one: dict[str, Any]) -> list[Any]:
 
 def _auction(one: dict[str, Any], read: Curves) -> list[Any]:
     """[owner, bucket, insolvent, version, elapsed s, price, largest share, value, requirement, health, due, fresh, bids,
-    cash, positions, the largest of them, floor or None]."""
+    cash, positions, the largest of them, the curve's largest figure or None]."""
     legs = sorted(one["legs"], key=lambda leg: -abs(float(leg["quantity"]) * float(leg["mark"])))
     largest = [legs[0]["instrument"], legs[0]["quantity"]] if legs else ["", "0"]
     names = ("price", "share_most", "value", "requirement", "health")
     elapsed_s = round(float(one["elapsed_s"]), 1)
     return [
         one["owner"], one["bucket"], int(one["insolvent"]), one["version"], elapsed_s, *(one[name] for name in names),
-        int(one["due"]), int(one["fresh"]), one["bids"], one["cash"], len(legs), largest, _floor(one, read),
+        int(one["due"]), int(one["fresh"]), one["bids"], one["cash"], len(legs), largest, _scale(one, read),
     ]  # fmt: skip
 
 
@@ -161,8 +161,9 @@ def _points(one: dict[str, Any], read: Curves) -> tuple[Any, list[float], list[f
     return read[number]
 
 
-def _floor(one: dict[str, Any], read: Curves) -> float | None:
-    """The price at the end of the curve at present figures: the curve may be of a while ago, so only its shape is taken."""
+def _scale(one: dict[str, Any], read: Curves) -> float | None:
+    """What the largest figure of the curve's shape is at present figures, from the price now: the curve may be of a while ago, or
+    of another auction under the same terms."""
     _, seconds, prices, _ = _points(one, read)
     if not seconds:
         return None
@@ -172,7 +173,8 @@ def _floor(one: dict[str, Any], read: Curves) -> float | None:
     long_s = seconds[after] - seconds[before]
     share = min(max((elapsed_s - seconds[before]) / long_s, 0.0), 1.0) if long_s > 0 else 1.0
     now = prices[before] + share * (prices[after] - prices[before])
-    return round(price * prices[-1] / now, 2) if now else prices[-1]
+    most = max(abs(each) for each in prices)
+    return round(price * most / now, 2) if now else most
 
 
 # -- messages of the stream in words -----------------------------------------------------------
@@ -241,7 +243,7 @@ _WORDS: dict[str, Any] = {
     "ended": lambda d: f"auction {d['auction']}: {d['cause']}",
     "rested": _rested,
     "settled": _paid,
-    "executed": lambda d: f"{d['quantity']} {d['instrument']} at {d['price']} against {d['maker']}",
+    "executed": lambda d: f"{d['order']} is over" if "quantity" not in d else f"{d['quantity']} {d['instrument']} at {d['price']} against {d['maker']}",
     "deleveraged": lambda d: f"{d['quantity']} {d['instrument']} against {len(d['parts'])} of the other side",
     "backstop-due": lambda d: f"auction {d['auction']}: {float(d['share']):.1%} for {_cents(d['price'])}, and nobody buys",
     "bid": lambda d: f"{d['bidder']} for {float(d['share']):.1%}, auction {d['auction']}",

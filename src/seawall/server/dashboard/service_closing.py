@@ -25,10 +25,11 @@ from seawall.server.dashboard.source import ClosingSeen, Unanswered
 
 __all__ = ["ServiceClosing"]
 
-SHARE = 0.1  # of the time, at most, a round of questions is under way: a service that takes long is asked more rarely
+SHARE = 0.25  # of the time, at most, a round of questions is under way: a service that takes long is asked more rarely
 BUSY_S = 0.5  # between two rounds of questions while accounts are being closed and somebody looks
 QUIET_S = 1.0
 UNSEEN_S = 5.0
+SLOW_S = 2.0  # at most between two rounds, however slow the service
 NONE_SOON_S = 30.0  # a venue without closings is asked again: it may be started with them
 RANKS_S = 2.0  # a ranking goes over all holders of an instrument: many who look at one share the answer
 PAGE = 25  # auctions of one answer
@@ -93,7 +94,7 @@ class ServiceClosing:
 
     async def _rest(self, took_s: float) -> None:
         """Sleeps until the next round is due; a message of the stream shortens a long sleep, never a short one."""
-        await asyncio.sleep(max(BUSY_S, min(took_s * (1 / SHARE - 1), UNSEEN_S)))
+        await asyncio.sleep(max(BUSY_S, min(took_s * (1 / SHARE - 1), SLOW_S)))
         self._wake.clear()
         seen = self._seen
         busy = bool(seen.closings.get("total")) and self._looked_at
@@ -135,8 +136,10 @@ class ServiceClosing:
                 self._curves[row["auction"]] = (_state(row), time.monotonic(), row["curve"])
             if not page["auctions"]:
                 break
-        for row in rows:
-            row["curve"] = self._curves[row["auction"]][2] if row["auction"] in self._curves else []
+        alike = {(row["bucket"], row["insolvent"]): self._curves[row["auction"]][2] for row in rows if self._drawn(row)}
+        for row in rows:  # until its own has come, an auction has the shape of another under the same terms
+            own = self._curves.get(row["auction"])
+            row["curve"] = own[2] if own and own[0] == _state(row) else alike.get((row["bucket"], row["insolvent"]), [])
         return found | {"auctions": rows}
 
     def _drawn(self, row: dict[str, Any]) -> bool:

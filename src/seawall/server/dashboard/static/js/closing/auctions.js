@@ -17,7 +17,7 @@ function svg(tag, props) {
 /** The drawing: asked so far (thick), asked later (thin), floor (dotted), worth (dashed), now (a disc). */
 export class Curve {
   constructor() {
-    this.root = svg("svg", { class: "curve", width: WIDTH, height: HEIGHT, viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
+    this.root = svg("svg", { class: "curve undrawn", width: WIDTH, height: HEIGHT, viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
     this.parts = {};
     for (const name of ["worth", "floor", "later", "past"]) {
       this.parts[name] = svg("polyline", { class: `c-${name}`, fill: "none" });
@@ -31,11 +31,10 @@ export class Curve {
   set(one, shape) {
     const [seconds, heights] = shape;
     const length = seconds[seconds.length - 1] || 1;
-    attr(this.root, "aria-label", told(one, length));
+    attr(this.root, "aria-label", told(one, shape));
     attr(this.root, "class", one.insolvent ? "curve paid" : "curve");
     const end = heights[heights.length - 1];
-    const unit = end ? one.floor / end : 0; // money of one unit, from the floor: the last point of the shape
-    const worth = unit ? one.value / unit : 0;
+    const worth = one.unit ? one.value / one.unit : 0;
     const at = Math.min(one.elapsed, length);
     const drawn = `${at} ${worth.toFixed(1)} ${heights.join()}`;
     if (drawn === this.drawn) return;

@@ -25,8 +25,7 @@ export function closingPanel(name) {
 
   function draw(one, shape) {
     const [seconds, heights] = shape;
-    const end = heights[heights.length - 1];
-    const unit = end ? one.floor / end : 0;
+    const unit = one.unit;
     now = one.elapsed;
     if (!chart) {
       chart = new Chart({
@@ -37,7 +36,7 @@ export function closingPanel(name) {
       chart.xWords = lasting;
       fill(drawing, chart.root, chart.toggle);
     }
-    attr(chart.box, "aria-label", `Price of the auction of ${name}: ${told(one, seconds[seconds.length - 1])}`);
+    attr(chart.box, "aria-label", `Price of the auction of ${name}: ${told(one, shape)}`);
     const key = `${unit} ${one.value} ${heights.join()} ${now}`;
     if (key === drawn) return;
     drawn = key;
@@ -62,13 +61,15 @@ export function closingPanel(name) {
       if (!found_) return;
       const one = auction(number, found_);
       const state = solvency(one);
-      const texts = [`${state.text}${waits(one) ? `, ${waits(one)}` : ""}`, money(one.price), money(one.value), money(one.floor), best(one).text, money(one.requirement), whole(one.bids)];
+      const texts = [`${state.text}${waits(one) ? `, ${waits(one)}` : ""}`, money(one.price), money(one.value), floor(one, view.curves[number]), best(one).text, money(one.requirement), whole(one.bids)];
       texts.forEach((text, k) => put(sale[k], text));
       attr(sale[0], "class", state.class);
       if (view.curves[number]) draw(one, view.curves[number]);
     },
   };
 }
+
+const floor = (one, shape) => (shape ? money(shape[1][shape[1].length - 1] * one.unit) : "–");
 
 /** A line where the auction is now. */
 function mark(u, token, now) {

@@ -38,9 +38,9 @@ export function lasting(seconds) {
 
 /** One auction of the view by name: see closings.py for the order. */
 export function auction(number, row) {
-  const [owner, bucket, insolvent, version, elapsed, price, share, value, requirement, health, due, fresh, bids, cash, legs, largest, floor] = row;
+  const [owner, bucket, insolvent, version, elapsed, price, share, value, requirement, health, due, fresh, bids, cash, legs, largest, scale] = row;
   return { key: number, number, owner, bucket, insolvent: Boolean(insolvent), version, elapsed, price: Number(price), share: Number(share), value: Number(value),
-    requirement: Number(requirement), health: Number(health), due: Boolean(due), fresh: Boolean(fresh), bids, cash, legs, largest, floor: floor === null ? NaN : floor };
+    requirement: Number(requirement), health: Number(health), due: Boolean(due), fresh: Boolean(fresh), bids, cash, legs, largest, unit: scale === null ? NaN : scale / 10_000 };
 }
 
 /** Solvent or not, by shape and word. */
@@ -53,7 +53,8 @@ export function waits(one) {
 }
 
 /** Where it stands, in a sentence for those who do not see the curve. */
-export function told(one, length) {
+export function told(one, shape) {
+  const [length, floor] = [shape[0][shape[0].length - 1], shape[1][shape[1].length - 1] * one.unit];
   const asked = one.insolvent ? `a bidder is paid ${money(-one.price)} for all of it` : `${money(one.price)} asked for all of it, worth ${money(one.value)}`;
-  return `${asked}; ${lasting(one.elapsed)} of ${lasting(length)} gone, ${one.insolvent ? `at most ${money(-one.floor)} is paid` : `floor ${money(one.floor)}`}`;
+  return `${asked}; ${lasting(one.elapsed)} of ${lasting(length)} gone, ${one.insolvent ? `at most ${money(-floor)} is paid` : `floor ${money(floor)}`}`;
 }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seawall.core.errors import InputError
-from seawall.liquidation.pacing import gain_ppm, pace, patience_s
+from seawall.liquidation.pacing import gain_ppm, pace, patience_s, waiting_ppm
 
 MOVES = np.array([0, 1_000, 10_000], np.int64)
 DEPTH = np.array([0, 100, 1_000], np.int64)
@@ -92,3 +92,17 @@ def test_ladders_that_make_no_book_are_refused():
             pace(1, np.array(moves), np.array(depth), NOBODY, NOBODY)
     with pytest.raises(InputError):
         pace(1, MOVES, DEPTH, NOBODY, NOBODY, gain_limit_ppm=-1)
+
+
+def test_waiting_costs_a_seconds_volatility_for_every_second_until_the_turn():
+    assert waiting_ppm(10, 10, 500) == 0
+    assert waiting_ppm(11, 10, 500) == 500  # the eleventh is sold a second later
+    assert waiting_ppm(30, 10, 500) == 1_000
+    assert waiting_ppm(31, 10, 500) == 1_500
+    assert waiting_ppm(3, 0, 500) == 1_500  # a market that takes nothing is one that takes a lot a second
+    assert waiting_ppm(10**12, 1, 500) == 1_000_000  # never more than everything
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**6), st.integers(0, 10**5))
+def test_more_lots_never_wait_for_less(lots, more, rate, second):
+    assert waiting_ppm(lots, rate, second) <= waiting_ppm(lots + more, rate, second)

@@ -15,7 +15,7 @@ from seawall.margin import models
 from seawall.stress.cascade.depth import DepthModel, DepthParameters, DepthRoute
 from seawall.stress.cascade.loop import Run, run
 from seawall.stress.cascade.policies import Dump, Slices
-from seawall.stress.cascade.seawall_policy import Seawall
+from seawall.stress.cascade.seawall_policy import Seawall, SeawallRules
 from seawall.stress.cascade.setting import Path, Setting, path_of
 from seawall.stress.cascade.venue import REST, VenueMix, given_venue, modelled_venue
 from seawall.stress.crash import modelled_path
@@ -207,6 +207,39 @@ def test_pro_rata_closes_no_more_than_was_needed(venue):
     found, _ = run(venue, MODEL, path, Seawall(), Setting(fund_ppm=0), 5)
     assert found.adl_needed > 0
     assert found.adl_closed <= found.adl_needed
+
+
+@pytest.mark.parametrize("leverage_ppm", [0, 1_000_000, 8_000_000])
+def test_the_backstop_takes_no_more_than_its_equity_carries(venue, monkeypatch, leverage_ppm):
+    path = crash_path({"BTC": 0.15, "ETH": 0.3, "SOL": 0.4}, 60, venue.market.underlyings, venue.market.legs.index)
+    one = Run(venue, MODEL, path, Seawall(SeawallRules(backstop_leverage_ppm=leverage_ppm)), Setting(), 5)
+    world, taker, taken = one.world, one.world.party["backstop"], []
+    original = one.hand_over
+
+    def watch(account: int, party: str) -> None:
+        rows = [(int(world.leg[row]), int(world.lots[row])) for row in world.open_rows(account)]
+        original(account, party)
+        held = world.rows_of(taker)
+        gross = int((np.abs(world.lots[held]) * world.mark_nano[world.leg[held]]).sum())
+        assert rows
+        assert not world.open_rows(account)  # all of it or nothing
+        # The shortfall of who was insolvent is the funds', so the backstop's equity is never the less for a hand-over.
+        assert gross <= world.equity_nano(taker) * leverage_ppm // 1_000_000
+        taken.append(account)
+
+    monkeypatch.setattr(one, "hand_over", watch)
+    one.go()
+    assert bool(taken) == (leverage_ppm > 0)
+
+
+def test_who_must_wait_while_insolvent_is_deleveraged_before_the_wait_makes_it_dearer(venue):
+    path = crash_path({"BTC": 0.25, "ETH": 0.4, "SOL": 0.5}, 60, venue.market.underlyings, venue.market.legs.index)
+
+    def bad_debt(wait_ppm: int) -> int:
+        rules = SeawallRules(wait_ppm=wait_ppm, backstop_leverage_ppm=0)
+        return run(venue, MODEL, path, Seawall(rules), Setting(), 5)[0].bad_debt
+
+    assert bad_debt(1_000_000) < bad_debt(0)
 
 
 # ------------------------------------------------------------------------------------- the venue

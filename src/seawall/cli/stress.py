@@ -159,9 +159,9 @@ def _answer(found: Compared, chosen: list[str], setting: Any, words: dict[str, A
 def _print(answer: dict[str, Any], seeds: int) -> None:
     from seawall.cli import output
 
-    columns = ["policy", "bad debt bp", "of it inherited", "fund", "ADL", "deferred", "penalty bp", "overshoot %", "worst name %",
+    columns = ["policy", "bad debt bp", "of it inherited", "most", "fund", "ADL", "closed by it %", "deferred", "penalty bp", "overshoot %", "worst name %",
                "liquidated", "closed", "sold %", "bids %", "over-closure", "to safety s"]  # fmt: skip
-    names = ("bad_debt_bp", "inherited_bp", "fund_bp", "adl_bp", "deferred_bp", "penalty_bp", "overshoot_pct",
+    names = ("bad_debt_bp", "inherited_bp", "inherited_most_bp", "fund_bp", "adl_bp", "adl_closed_pct", "deferred_bp", "penalty_bp", "overshoot_pct",
              "overshoot_most_pct", "liquidated", "closed", "sold_pct", "bids_pct", "over_closure", "to_safety_s")  # fmt: skip
     rows = []
     for policy, sums in answer["policies"].items():

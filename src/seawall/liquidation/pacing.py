@@ -22,7 +22,7 @@ import numpy as np
 from seawall.core.errors import InputError
 from seawall.core.units import PPM
 
-__all__ = ["Pace", "gain_ppm", "pace", "patience_s"]
+__all__ = ["Pace", "gain_ppm", "pace", "patience_s", "waiting_ppm"]
 
 Array = np.ndarray[Any, Any]
 
@@ -102,6 +102,20 @@ def patience_s(equity_micro: int, gross_micro: int, vol_ppm: int, quantile_ppm: 
         return 10**9
     ratio = equity_micro * PPM * PPM
     return min(ratio * ratio // (move * move), 10**9)
+
+
+def waiting_ppm(lots: int, rate_lots: int, second_ppm: int) -> int:
+    """What the last of `lots` may lose to the market until its turn comes, ppm of the mark, at most all of it; 0 for what
+    is sold at once.
+
+    rate_lots: what the market takes in a second (0: as if one). second_ppm: what a second of waiting costs. Seconds are
+    rounded up and their moves added up: over a random walk they would grow with the root of time (Almgren and Chriss 2000),
+    but who waits in a cascade waits while prices go one way.
+    """
+    late = lots - max(rate_lots, 0)
+    if late <= 0:
+        return 0
+    return min(-(-late // max(rate_lots, 1)) * second_ppm, PPM)
 
 
 def _move(lots: int, move_ppm: Array, depth_lots: Array) -> int:

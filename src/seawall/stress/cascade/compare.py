@@ -92,8 +92,10 @@ def totals(outcomes: Sequence[Outcome]) -> dict[str, float]:
     return {
         "bad_debt_bp": bp("bad_debt"),
         "inherited_bp": bp("inherited"),
+        "inherited_most_bp": bp("inherited_most"),
         "fund_bp": bp("fund"),
         "adl_bp": bp("adl_profit"),
+        "adl_closed_pct": bp("adl_closed") / 100,
         "deferred_bp": bp("deferred"),
         "penalty_bp": bp("penalty"),
         "overshoot_pct": 100 * mean("overshoot"),

@@ -83,6 +83,7 @@ class Run:
         self.vol_ppm = np.ceil(world.depth.volatility * 1e6).astype(np.int64).tolist()
         if failed or self.busy:
             self.policy.step(self, failed)
+            self.tally.inherited_most_nano = max(self.tally.inherited_most_nano, self._inherited())
         self.tally.track(self.now_s, len(failed), self.path.step_s, sample)
 
     def _inherited(self) -> int:
@@ -165,6 +166,10 @@ class Run:
             # What nobody pays now is owed: the fund goes below zero, visibly.
             world.pay(world.party["deferred"], account, owed - paid, "deferred")
         invariant(0 <= world.equity_nano(account) < 1000, "a settled account owes nothing")
+
+    def payable_micro(self, account: int) -> int:
+        """What the layers before deleveraging would pay now for this account's shortfall (policies with a backstop)."""
+        return self.funds.room_micro(self._market_of(account), int(self.now_s * 1e9))
 
     def _market_of(self, account: int) -> int:
         """The underlying of an account's largest contract, by what it was at the start: whose tranche is asked."""

@@ -2,9 +2,11 @@
 
 Each second: failed accounts enter the queue by systemic importance. A solvent one closes the least share of its
 contracts that leaves it safe for some time at the present volatility, within a price that its equity can pay. Lots of
-one contract are sold together at one price, routed over the paced book, keepers' filed bids and the backstop's quote; what no
-route takes at that price waits, and the limit widens as its equity runs out. An insolvent account goes through the waterfall: what the
-funds can bear goes to the market, only the rest is deleveraged, pro rata.
+one contract are sold together at one price, routed over the paced book and keepers' filed bids; what no route takes at that
+price waits, and the limit widens as its equity runs out. Who cannot wait another second is handed to the backstop whole, at the
+marks and with what margin is left, as far as the backstop's equity carries it. An insolvent account that it cannot carry goes
+through the waterfall: what the funds can bear, waiting for its turn in the book included, goes to the market, only
+the rest is deleveraged, pro rata, and at once: while it waits its loss grows.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ import numpy as np
 
 from seawall.core.units import PPM
 from seawall.liquidation import reserve
-from seawall.liquidation.pacing import patience_s
+from seawall.liquidation.pacing import patience_s, waiting_ppm
 from seawall.liquidation.queue import LiquidationQueue, importance_micro
 from seawall.liquidation.routes.route import BUY, SELL, Route
-from seawall.liquidation.severity import plan_wave
+from seawall.liquidation.severity import Wave, plan_wave
 from seawall.liquidation.size import SizeRules, linear_lots, wants_full_close
 from seawall.stress.cascade.desk import Limited, Order, book_pace, sell_batch, standing_bids
-from seawall.stress.cascade.settling import broken_leg, pro_rata
+from seawall.stress.cascade.settling import Broken, broken_leg, pro_rata
 
 if TYPE_CHECKING:
     from seawall.stress.cascade.loop import Run
@@ -41,8 +43,9 @@ class SeawallRules(msgspec.Struct, frozen=True, kw_only=True):
     health has lost. gain_ppm, urgent_gain_ppm: limits of the loop gain. ahead_ppm: share of a position that an account ahead is
     taken to close. concession_s, concession_ppm: how far from its mark own selling may move the book in a second: what the
     market moves in so much time, and no less than this. broken_ppm: worst price of an insolvent account, off the mark.
-    floor_ppm: discount of the backstop's quote. backstop_leverage_ppm: notional it may hold over its equity. hold_ppm: it
-    sells what it holds only while the price is displaced by less. patient_ppm: share of the book's room for accounts that can
+    hand_over_s: an account that outlasts less is for the backstop. backstop_leverage_ppm: notional the backstop may hold over its
+    equity. hold_ppm: it sells what it holds only while the price is displaced by less. wait_ppm: what a second of waiting is
+    taken to cost an insolvent account, of a second's volatility. patient_ppm: share of the book's room for accounts that can
     wait. actions: accounts acted upon per second at most. move_ppm: the bad move by which importance is measured.
     """
 
@@ -56,16 +59,17 @@ class SeawallRules(msgspec.Struct, frozen=True, kw_only=True):
     concession_ppm: int = 3_000
     broken_ppm: int = 20_000
     ahead_ppm: int = 250_000
-    floor_ppm: int = 6_000
+    hand_over_s: int = 1
     backstop_leverage_ppm: int = 8_000_000
     hold_ppm: int = 3_000
+    wait_ppm: int = 1_000_000
     patient_ppm: int = 1_000_000
     actions: int = 1_000
     move_ppm: int = 50_000
 
 
 class Seawall:
-    """Partial closes, routing, pacing, standing bids, backstop, funds in layers, pro-rata deleveraging."""
+    """Partial closes, routing, pacing, filed bids, backstop, funds in layers, pro-rata deleveraging."""
 
     name = "seawall"
     backstop = True
@@ -77,7 +81,8 @@ class Seawall:
     def step(self, run: Run, failed: list[int]) -> None:
         """Acts on the failed accounts in the order of their importance, then works off what the backstop holds."""
         if failed:
-            self._bids: dict[tuple[int, int], list[Route]] = {}
+            self._bids: dict[tuple[int, int], Route] = {}
+            self._ahead: dict[tuple[int, int], int] = defaultdict(int)
             self._sell(run, self._in_order(run, failed))
         run.work_off("backstop", self.rules.hold_ppm / PPM)
 
@@ -93,16 +98,17 @@ class Seawall:
         return [account for account in order if account in now]
 
     def _sell(self, run: Run, accounts: list[int]) -> None:
-        """Sizes every account, groups the lots by contract, side and urgency, and sells each group at one price."""
+        """Sizes every account, groups the lots by contract, side and urgency, sells each group at one price, and hands over
+        whom the market has left without a second to wait."""
         world = run.world
         groups: _Groups = defaultdict(list)
         before = {account: world.equity_nano(account) for account in accounts}
         self._reserved = 0
         for account in accounts:
-            if world.equity_micro[account] < 0:
-                self._insolvent(run, account, groups)
-            else:
+            if world.equity_micro[account] >= 0:
                 self._size(run, account, groups)
+            elif not self._hand_over(run, account):
+                self._insolvent(run, account, groups)
         traded: dict[int, int] = defaultdict(int)
         for (rank, leg, side), orders in sorted(groups.items(), key=lambda item: item[0]):
             routes = self._routes(run, leg, side, sum(order.lots for order in orders), rank != PATIENT)
@@ -110,6 +116,35 @@ class Seawall:
                 traded[account] += abs(lots) * int(world.mark_nano[leg])
         for account, amount in traded.items():
             run.finish(account, before[account], amount)
+        for account in accounts:
+            rows = world.open_rows(account)
+            equity = world.equity_nano(account) // 1000
+            if not rows or equity < 0:
+                continue
+            gross, vol = self._gross_and_vol(run, rows)
+            if patience_s(equity, gross, vol, self.rules.quantile_ppm) < self.rules.hand_over_s:
+                self._hand_over(run, account)
+
+    @staticmethod
+    def _gross_and_vol(run: Run, rows: list[int]) -> tuple[int, int]:
+        """Notional of some positions at the marks, micro, and the volatility of the wildest of their names."""
+        world = run.world
+        worth = sum(abs(int(world.lots[row])) * int(world.mark_nano[world.leg[row]]) // 1000 for row in rows)
+        return worth, max(run.vol_ppm[int(world.underlying[world.leg[row]])] for row in rows)
+
+    def _hand_over(self, run: Run, account: int) -> bool:
+        """Everything to the backstop at the marks, or nothing: only what its equity, with the margin that comes along,
+        carries, and where a shortfall is one that the funds can pay."""
+        world, leverage = run.world, self.rules.backstop_leverage_ppm
+        rows = world.open_rows(account)
+        equity = world.equity_nano(account)
+        gross = self._gross_and_vol(run, rows)[0] * 1000
+        room = run.room_nano(world.party["backstop"], leverage) + max(equity, 0) * leverage // PPM
+        payable = run.payable_micro(account) - self._reserved if equity < 0 else 0
+        if gross > room or -equity > payable * 1000:
+            return False
+        run.hand_over(account, "backstop")
+        return True
 
     def _size(self, run: Run, account: int, groups: _Groups) -> None:
         world, rules = run.world, self.rules
@@ -148,7 +183,7 @@ class Seawall:
         return price + side * (price * give // PPM)
 
     def _routes(self, run: Run, leg: int, side: int, wanted: int, urgent: bool) -> list[Route]:
-        """Keepers' bids, the backstop, and the book as far as pacing allows; made once a second per contract."""
+        """Keepers' bids, and the book as far as pacing allows; bids are made once a second per contract."""
         world, rules = run.world, self.rules
         if (leg, side) not in self._bids:
             keepers = run.keepers
@@ -156,12 +191,7 @@ class Seawall:
                 (row, int(keepers.room_nano(k) * keepers.parameters.rate_ppm // PPM), float(keepers.edge[k]))
                 for k, row in enumerate(keepers.rows)
             ]
-            stop = world.party["backstop"]
-            room = run.room_nano(stop, rules.backstop_leverage_ppm)
-            self._bids[leg, side] = [
-                standing_bids(run, leg, side, "keepers", quotes),
-                standing_bids(run, leg, side, "backstop", [(stop, room, rules.floor_ppm / PPM)]),
-            ]
+            self._bids[leg, side] = standing_bids(run, leg, side, "keepers", quotes)
         book = world.route(leg)
         gain = rules.urgent_gain_ppm if urgent else rules.gain_ppm
         # Own selling moves the mark no further in a second than the market itself does: bids off the book do not move it.
@@ -169,7 +199,7 @@ class Seawall:
         if not urgent:
             within = within * rules.patient_ppm // PPM
         allowed = book_pace(run, book, leg, side, within, rules.ahead_ppm, gain).lots if within else 0
-        return [Limited(book, allowed), *self._bids[leg, side]]
+        return [Limited(book, allowed), self._bids[leg, side]]
 
     def _insolvent(self, run: Run, account: int, groups: _Groups) -> None:
         """Contract by contract: what the funds cannot bear, sold in order, is deleveraged at the bankruptcy price now;
@@ -182,17 +212,10 @@ class Seawall:
         spent = 0
         for broken in broken_leg(run, account):
             side = SELL if broken.lots > 0 else BUY
-            u = int(world.underlying[broken.leg])
-            funds = max(0, run.funds.room_micro(u, now_ns) - self._reserved - spent)
-            traded = int(world.depth.mid[u] * world.lot_units[broken.leg] * 1e9)
-            price = side * max(side * traded, side * int(world.mark_nano[broken.leg]))  # the worse of the two
-            orderly = self._concession(run, broken.leg, side, price)
-
-            def quote(lots: int, side: int = side, orderly: int = orderly) -> tuple[int, int]:
-                return lots, -side * lots * orderly // 1000
-
-            wave = plan_wave(side, abs(broken.lots), broken.price_nano, funds, quote)
+            funds = run.funds.room_micro(int(world.underlying[broken.leg]), now_ns) - self._reserved - spent
+            wave = self._wave(run, broken, side, max(0, funds))
             spent += wave.cost_micro
+            self._ahead[broken.leg, side] += wave.market_lots
             closed = pro_rata(run, account, broken, wave.deleverage_lots)
             run.tally.adl_needed_nano += wave.deleverage_lots * int(world.mark_nano[broken.leg])
             if abs(broken.lots) > closed:
@@ -202,3 +225,20 @@ class Seawall:
         self._reserved += spent  # of the funds, by insolvent accounts that are still being sold
         run.tally.bad_nano += min(short, world.paid["adl"] - taken_before)
         run.settle(account)
+
+    def _wave(self, run: Run, broken: Broken, side: int, funds_micro: int) -> Wave:
+        """What of a broken contract the funds can bear to sell: at the price of orderly selling, and worse for every second
+        that lots wait because pacing has given the book of this one to others."""
+        world = run.world
+        u, mark = int(world.underlying[broken.leg]), int(world.mark_nano[broken.leg])
+        traded = int(world.depth.mid[u] * world.lot_units[broken.leg] * 1e9)
+        orderly = self._concession(run, broken.leg, side, side * max(side * traded, side * mark))  # the worse of the two
+        rate = world.route(broken.leg).depth(side, self._concession(run, broken.leg, side))
+        ahead = self._ahead[broken.leg, side]
+        second_ppm = run.vol_ppm[u] * self.rules.wait_ppm // PPM
+
+        def quote(lots: int) -> tuple[int, int]:
+            worse = mark * waiting_ppm(ahead + lots, rate, second_ppm) // PPM
+            return lots, -side * lots * (orderly + side * worse) // 1000
+
+        return plan_wave(side, abs(broken.lots), broken.price_nano, funds_micro, quote)

@@ -14,7 +14,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """One run's figures; money in micro of the settlement currency, prices as shares.
 
     bad_debt: losses beyond accounts' own equity, whoever paid them, and what the fund or backstop lost on positions
-    that it took over (`inherited`; below zero it earned, and nothing is taken off). fund, adl, deferred: who paid.
+    that it took over (`inherited`; below zero it earned, and nothing is taken off). inherited_most: the most that it was
+    down at the marks at any time, to be held against what it had. fund, adl, deferred: who paid.
     penalty: what liquidated users paid, fees and the difference to the mark of what was sold for them. overshoot:
     deepest fall below the exogenous price, weighted by open interest; overshoot_most: of any name.
     lows: by underlying, deepest price over the first. liquidated, closed: accounts touched, and left without
@@ -28,6 +29,7 @@ class Outcome(msgspec.Struct, frozen=True):
     open_interest: int
     bad_debt: int
     inherited: int
+    inherited_most: int
     fund: int
     adl: int
     deferred: int
@@ -56,7 +58,7 @@ class Tally:
         self.bad_nano = 0
         self.penalty_nano = 0
         self.fees_nano = 0
-        self.inherited_nano = 0
+        self.inherited_nano = self.inherited_most_nano = 0
         self.sold_nano = 0
         self.auctioned_nano = 0
         self.adl_profit_nano = 0
@@ -107,7 +109,7 @@ class Tally:
         paid = world.paid
         return Outcome(
             policy, seed, int(self.interest_nano.sum()) // 1000, (self.bad_nano + max(self.inherited_nano, 0)) // 1000,
-            self.inherited_nano // 1000, paid["fund"] // 1000, paid["adl"] // 1000, paid["deferred"] // 1000, self.penalty_nano // 1000,
+            self.inherited_nano // 1000, self.inherited_most_nano // 1000, paid["fund"] // 1000, paid["adl"] // 1000, paid["deferred"] // 1000, self.penalty_nano // 1000,
             float(weight @ fall), float(fall.max(initial=0.0)),
             dict(zip(world.market.underlyings, (self._low / self._start).round(6).tolist())),
             len(self.touched), len(flat), self.adl_profit_nano // 1000, self.adl_closed_nano // 1000,

@@ -54,7 +54,7 @@ def _watch(processes: Processes, dashboard: str, browse: bool) -> None:
     from seawall.cli.top import View, watch
 
     if browse and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        webbrowser.open(f"{dashboard}#/liquidations")
+        webbrowser.open(f"{dashboard}liquidations")
     view = View(processes.client, 8, note=f"dashboard {dashboard}")
     view.ask()
     watch(view, output.console(), lambda: not processes.over)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import time
 import webbrowser
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from seawall.rehearsal.processes import Processes
 
 __all__ = ["rehearse"]
@@ -25,6 +28,8 @@ def rehearse(accounts: int, seed: int, pace: float, model: str, folder: Path, li
     folder = folder.resolve()
     if folder.exists():
         shutil.rmtree(folder)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ended)
     started = time.perf_counter()
     with output.status("preparing the market and its accounts"):
         rehearsal = prepare(folder, accounts, seed, pace, model, dashboard=live)
@@ -46,6 +51,11 @@ def rehearse(accounts: int, seed: int, pace: float, model: str, folder: Path, li
         output.print_json(found)
     else:
         _print(found)
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    """Told to end: the processes are ended first, on the way out."""
+    raise SystemExit(128 + number)
 
 
 def _watch(processes: Processes, dashboard: str, browse: bool) -> None:

@@ -20,6 +20,9 @@ from seawall.liquidation import layers as last
 from seawall.liquidation.auction_events import Bid
 from seawall.liquidation.closing_desk import ToHouse, ToLayers
 from seawall.liquidation.closing_events import Deleveraged, Flatten, Look, Reduce
+from seawall.liquidation.ranked_events import FileRanked
+
+LEVERAGE_MAX = 200  # notional over maintenance requirement, beyond which no model of ours goes
 
 __all__ = ["free_micro", "refuse_pending", "refuse_step"]
 
@@ -49,6 +52,8 @@ def refuse_step(clearing: Any, step: ClosingStep) -> Verdict | None:
         case ToHouse():
             if isinstance(what.event, Bid):
                 _bid(clearing, what.event)
+            elif isinstance(what.event, FileRanked):
+                _filed(clearing, what.event)
         case ToLayers():
             return _layers(clearing, step, what.event)
     return None
@@ -99,7 +104,8 @@ def _deleveraged(clearing: Any, event: Deleveraged) -> None:
             raise BadNumber(f"deleveraging of {part.party}, {order.symbol}", f"{part.lots} lots", f"a part of its {lots} on the other side")
 
 
-def _bid(clearing: Any, bid: Bid) -> None:
+def _bidder(clearing: Any, bid: Bid | FileRanked) -> int:
+    """The row of who bids, with money that it has."""
     state = clearing.ledger.state
     row = admission.user(clearing, bid.bidder)
     if state_of(state, row) != ACTIVE or state.parent[row] >= 0:
@@ -107,6 +113,18 @@ def _bid(clearing: Any, bid: Bid) -> None:
     free = free_micro(clearing, row)
     if bid.free_micro > free:
         raise BadNumber("bid, free cash", str(bid.free_micro), f"at most {free}")
+    return row
+
+
+def _filed(clearing: Any, bid: FileRanked) -> None:
+    """What it may take over one day must fit its bidder's int64: the requirement that it takes, at the lowest rate there is."""
+    row = _bidder(clearing, bid)
+    clearing.engine.requests.refuse_exposure(row, [], (max(bid.size_micro, 0) * LEVERAGE_MAX + abs(bid.budget_micro)) * 1000)
+
+
+def _bid(clearing: Any, bid: Bid) -> None:
+    state = clearing.ledger.state
+    row = _bidder(clearing, bid)
     sale = clearing.desk.house.sales.get(bid.auction)
     if sale is None:
         raise StaleEvent("auction", str(bid.auction), "an auction that is open")

@@ -13,9 +13,12 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from seawall.core.errors import DuplicateRow, InputError, show
-from seawall.engine.clearing_events import Outcome
+from seawall.engine.clearing_events import ClosingStep, Outcome
 from seawall.engine.decision import Verdict
 from seawall.ledger.events import Receipt
+from seawall.liquidation.auction_events import Bid
+from seawall.liquidation.closing_desk import ToHouse
+from seawall.liquidation.ranked_events import FileRanked
 
 __all__ = ["Done", "Keys", "Late", "done_of"]
 
@@ -92,5 +95,16 @@ class Keys:
 
 
 def _digest(event: Any) -> bytes:
-    content = type(event).__name__.encode() + _ENCODER.encode(msgspec.structs.replace(event, at_ns=0))
+    content = type(event).__name__.encode() + _ENCODER.encode(msgspec.structs.replace(_as_asked(event), at_ns=0))
     return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _as_asked(event: Any) -> Any:
+    """Without what the service works out at the moment of a bid: the same bid asked again is the same."""
+    if not isinstance(event, ClosingStep) or not isinstance(event.what, ToHouse):
+        return event
+    inside = event.what.event
+    if not isinstance(inside, Bid | FileRanked):
+        return event
+    what = msgspec.structs.replace(event.what, event=msgspec.structs.replace(inside, free_micro=0))
+    return msgspec.structs.replace(event, what=what)

@@ -7,6 +7,7 @@ that it signs with. Whichever dies is named with what it said last.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -31,6 +32,7 @@ KEEPERS = {"keeper-1": ("value",), "keeper-2": ("market-maker",), "keeper-3": ("
 READY_S = 600.0  # kernels may have to be compiled, on a machine that has more to do
 STOP_S = 15.0
 PLENTY = "1000000000"
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Processes:
@@ -125,33 +127,34 @@ class Processes:
 
     def close(self) -> None:
         """Ends all of them, the service last, and waits."""
-        for name in sorted(self._running, key=lambda name: name == "service"):
-            self._end(name)
+        self._end([name for name in self._running if name != "service"])
+        self._end(list(self._running))
         self.client.close()
 
     def rest(self) -> None:
         """Ends the keepers, in order, so that they report."""
-        for name in KEEPERS:
-            self._end(name)
+        self._end([name for name in KEEPERS if name in self._running])
 
-    def _end(self, name: str) -> None:
-        process = self._running.pop(name, None)
-        if process is None:
-            return
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def _end(self, names: list[str]) -> None:
+        ending = [self._running.pop(name) for name in names]
+        for process in ending:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        end = time.monotonic() + STOP_S
+        for process in ending:
+            try:
+                process.wait(max(end - time.monotonic(), 0.01))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def _start(self, name: str, *arguments: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")
         environment = os.environ | {"PYTHONUNBUFFERED": "1", KEY_VARIABLE: self._keys.get(name, "")}
         self._running[name] = subprocess.Popen(
-            [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
+            [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+            start_new_session=True, preexec_fn=_end_with_parent,
+        )  # fmt: skip
         log.close()
 
     def _signing(self, name: str) -> Path:
@@ -160,3 +163,9 @@ class Processes:
     def _last_words(self, name: str) -> str:
         text = (self.folder / f"{name}.log").read_text("utf-8", "replace").strip()
         return text.rpartition("\n")[2] or "nothing"
+
+
+def _end_with_parent() -> None:
+    """In the child: whatever ends the parent, SIGKILL too, ends it in order (Linux; elsewhere only what the parent can tell)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -45,7 +45,7 @@ def test_a_users_book_and_prices_give_one_object_with_every_policy(tmp_path):
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     answer = json.loads(done.stdout)
-    assert set(answer["policies"]) == {"dump", "slices", "seawall"}
+    assert set(answer["policies"]) == {"dump", "slices", "dutch", "seawall"}
     assert answer["setting"]["default_exogenous_ppm"] == 1_000_000
     assert all(run["liquidated"] > 0 for run in answer["runs"])
     assert json.loads((out / "cascade.json").read_text())["policies"] == answer["policies"]
@@ -64,7 +64,7 @@ def test_the_table_names_every_policy_and_where_prices_are_from(tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--policy", "hope"], "dump, slices, seawall"),
+        (["--policy", "hope"], "dump, slices, dutch, seawall"),
         (["--depth", "return_s"], "NAME=VALUE"),
         (["--depth", "return_s=0"], "more than zero"),
         (["--depth", "wetness=3"], "return_s"),

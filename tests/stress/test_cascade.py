@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from seawall.core.errors import InputError, InvariantError
 from seawall.margin import models
 from seawall.stress.cascade.depth import DepthModel, DepthParameters, DepthRoute
+from seawall.stress.cascade.dutch_policy import Dutch
 from seawall.stress.cascade.loop import Run, run
 from seawall.stress.cascade.policies import Dump, Slices
 from seawall.stress.cascade.seawall_policy import Seawall, SeawallRules
@@ -21,7 +22,7 @@ from seawall.stress.cascade.venue import REST, VenueMix, given_venue, modelled_v
 from seawall.stress.crash import modelled_path
 
 MODEL = models.get("cross")
-POLICIES = (Dump, Slices, Seawall)
+POLICIES = (Dump, Slices, Dutch, Seawall)
 
 
 def still_depth(**changes) -> DepthModel:
@@ -240,6 +241,28 @@ def test_who_must_wait_while_insolvent_is_deleveraged_before_the_wait_makes_it_d
         return run(venue, MODEL, path, Seawall(rules), Setting(), 5)[0].bad_debt
 
     assert bad_debt(1_000_000) < bad_debt(0)
+
+
+def test_an_auction_gives_keepers_shares_of_an_account_at_no_better_than_its_price(venue, monkeypatch):
+    path = crash_path({"BTC": 0.12, "ETH": 0.2}, 60, venue.market.underlyings, venue.market.legs.index)
+    one = Run(venue, MODEL, path, Dutch(), Setting(), 5)
+    keepers, sold = set(one.keepers.rows), []
+    original = one.world.trade
+
+    def watch(account: int, other: int, leg: int, lots: int, quote: int) -> None:
+        if account < one.world.accounts and other in keepers:
+            mark, lowest = int(one.world.mark_nano[leg]), 1_000_000 - Dutch.floor_ppm
+            assert abs(lots) <= abs(int(one.world.lots[one.world.place[account, leg]]))
+            if lots < 0:  # a long is sold: at the mark or below it, never below the floor
+                assert mark * lowest // 1_000_000 <= quote // lots <= mark
+            sold.append(account)
+        original(account, other, leg, lots, quote)
+
+    monkeypatch.setattr(one.world, "trade", watch)
+    found = one.go()
+    assert sold
+    assert found.auctioned > 0
+    assert found.sold > 0  # what keepers could not carry went to market
 
 
 # ------------------------------------------------------------------------------------- the venue

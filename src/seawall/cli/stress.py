@@ -31,7 +31,7 @@ def cascade(
     model: ModelName = "cross",
     param: Param = None,
     params: Params = None,
-    policy: list[str] | None = typer.Option(None, "--policy", help="dump, slices, seawall (may be given more than once; default: all)."),
+    policy: list[str] | None = typer.Option(None, "--policy", help="dump, slices, dutch, seawall (may be given more than once; default: all)."),
     seeds: int = typer.Option(1, min=1, max=1000, help="How many seeds."),
     seed: int = typer.Option(1, min=0, help="The first of them."),
     accounts: int = typer.Option(3000, min=5, max=100_000, help="Of the modelled book."),

@@ -10,6 +10,7 @@ import numpy as np
 
 from seawall.core.errors import InputError
 from seawall.feeds.ticks import Ticks
+from seawall.stress.cascade.dutch_policy import Dutch
 from seawall.stress.cascade.loop import Run, run
 from seawall.stress.cascade.policies import Dump, Policy, Slices
 from seawall.stress.cascade.seawall_policy import Seawall
@@ -20,7 +21,7 @@ from seawall.stress.crash import LABEL, modelled_path
 
 __all__ = ["POLICIES", "Compared", "compare", "modelled", "totals"]
 
-POLICIES: dict[str, Callable[[], Policy]] = {"dump": Dump, "slices": Slices, "seawall": Seawall}
+POLICIES: dict[str, Callable[[], Policy]] = {"dump": Dump, "slices": Slices, "dutch": Dutch, "seawall": Seawall}
 QUIET_S = 600
 """The first minutes of the modelled crash, before anything falls, and those after the hour, are not played."""
 END_S = 3_600

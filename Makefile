@@ -62,7 +62,7 @@ demo: $(VENV)/.setup
 	@$(BIN)/seawall demo $(ARGS)
 
 test: $(VENV)/.setup-dev
-	@$(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
 
 check: $(VENV)/.setup-dev
 	@$(BIN)/ruff check .
@@ -79,7 +79,7 @@ soak: $(VENV)/.setup-dev
 	@SEAWALL_EXPLORE=1 $(BIN)/python -m pytest -m soak $(ARGS)
 
 explore: $(VENV)/.setup-dev
-	@SEAWALL_EXPLORE=1 $(BIN)/python -m pytest --numprocesses auto $(ARGS)
+	@SEAWALL_EXPLORE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadgroup $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist out .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

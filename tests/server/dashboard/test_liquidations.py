@@ -11,6 +11,8 @@ from server.dashboard.test_page import AXE, ROOT, RULES
 PATH = "/liquidations"
 AUCTIONS = "section[aria-label='Open auctions'] tbody tr"
 
+pytestmark = pytest.mark.xdist_group("test_liquidations")  # one browser, and a scene that goes on from test to test
+
 
 @pytest.fixture(scope="module")
 def closings(scene):

@@ -16,6 +16,8 @@ PAGES = ("/", "/accounts?sort=maintenance&descending=true", "/account/{worst}", 
 AXE = ROOT / "build" / "browser" / "axe.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
+pytestmark = pytest.mark.xdist_group("test_page")  # one browser, and a scene that goes on from test to test
+
 
 def worst_of(scene):
     """An account in trouble, with positions."""
